@@ -1,0 +1,3 @@
+//! mailbag
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! posthouse
+
+fn main() {}
