@@ -1,0 +1,167 @@
+//! The real network, by Tokio.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use ::tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use ::tokio::net::{TcpListener, TcpSocket, TcpStream, UdpSocket};
+use nix::sys::socket::{setsockopt, sockopt};
+
+use super::{BoxFuture, Datagram, Listener, Net, Stream};
+
+/// Connections that may wait to be accepted; the system's own limit may be lower.
+pub const LISTEN_BACKLOG: u32 = 1024;
+
+/// TCP and UDP of the system, without Nagle's delay.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct TokioNet;
+
+impl Net for TokioNet {
+    fn listen(&self, at: SocketAddr) -> BoxFuture<'_, io::Result<Box<dyn Listener>>> {
+        Box::pin(async move {
+            let socket = tcp_socket(at)?;
+            socket.set_reuseaddr(true)?;
+            if at.is_ipv6() {
+                // An IPv4 peer must not appear as ::ffff:192.0.2.1: limits and lists would miss it.
+                setsockopt(&socket, sockopt::Ipv6V6Only, &true)?;
+            }
+            socket.bind(at)?;
+            let listener = socket.listen(LISTEN_BACKLOG)?;
+            let local = listener.local_addr()?;
+            Ok(Box::new(TcpDoor { listener, local }) as Box<dyn Listener>)
+        })
+    }
+
+    fn connect(
+        &self,
+        from: Option<IpAddr>,
+        to: SocketAddr,
+    ) -> BoxFuture<'_, io::Result<Box<dyn Stream>>> {
+        Box::pin(async move {
+            let socket = tcp_socket(to)?;
+            if let Some(from) = from {
+                // The port is chosen when we connect, so that ports do not run out.
+                setsockopt(&socket, sockopt::IpBindAddressNoPort, &true)?;
+                socket.bind(SocketAddr::new(from, 0))?;
+            }
+            Tcp::boxed(socket.connect(to).await?)
+        })
+    }
+
+    fn datagram(&self, at: SocketAddr) -> BoxFuture<'_, io::Result<Box<dyn Datagram>>> {
+        Box::pin(async move {
+            let socket = UdpSocket::bind(at).await?;
+            let local = socket.local_addr()?;
+            Ok(Box::new(Udp { socket, local }) as Box<dyn Datagram>)
+        })
+    }
+}
+
+fn tcp_socket(at: SocketAddr) -> io::Result<TcpSocket> {
+    if at.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }
+}
+
+struct TcpDoor {
+    listener: TcpListener,
+    local: SocketAddr,
+}
+
+impl Listener for TcpDoor {
+    fn local(&self) -> SocketAddr {
+        self.local
+    }
+
+    fn accept(&self) -> BoxFuture<'_, io::Result<Box<dyn Stream>>> {
+        Box::pin(async move { Tcp::boxed(self.listener.accept().await?.0) })
+    }
+}
+
+/// A TCP connection with its addresses, which are asked once: after a reset the system no
+/// longer knows them.
+struct Tcp {
+    stream: TcpStream,
+    peer: SocketAddr,
+    local: SocketAddr,
+}
+
+impl Tcp {
+    fn boxed(stream: TcpStream) -> io::Result<Box<dyn Stream>> {
+        stream.set_nodelay(true)?;
+        let (peer, local) = (stream.peer_addr()?, stream.local_addr()?);
+        Ok(Box::new(Self { stream, peer, local }))
+    }
+}
+
+impl Stream for Tcp {
+    fn peer(&self) -> SocketAddr {
+        self.peer
+    }
+
+    fn local(&self) -> SocketAddr {
+        self.local
+    }
+}
+
+impl AsyncRead for Tcp {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(context, buffer)
+    }
+}
+
+impl AsyncWrite for Tcp {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        octets: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(context, octets)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(context, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+}
+
+struct Udp {
+    socket: UdpSocket,
+    local: SocketAddr,
+}
+
+impl Datagram for Udp {
+    fn local(&self) -> SocketAddr {
+        self.local
+    }
+
+    fn send_to<'a>(&'a self, octets: &'a [u8], to: SocketAddr) -> BoxFuture<'a, io::Result<usize>> {
+        Box::pin(self.socket.send_to(octets, to))
+    }
+
+    fn recv_from<'a>(
+        &'a self,
+        buffer: &'a mut [u8],
+    ) -> BoxFuture<'a, io::Result<(usize, SocketAddr)>> {
+        Box::pin(self.socket.recv_from(buffer))
+    }
+}
