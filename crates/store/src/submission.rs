@@ -105,6 +105,9 @@ pub struct Accept {
     pub events: Vec<NewEvent>,
     /// Notes to write in the same commit.
     pub notes: Vec<Note>,
+    /// Messages of our own that follow from a delivery here, such as a success notice: they
+    /// enter in this very commit, or nothing does. Theirs are empty.
+    pub notices: Vec<Accept>,
 }
 
 /// A recipient of a submission, as it enters the store.
