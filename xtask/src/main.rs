@@ -16,8 +16,14 @@
     reason = "a chore talks to the terminal, the disk and the clock of the machine it runs on"
 )]
 
+mod bench;
+mod collect;
+mod crash;
+mod letter;
+mod load;
 mod repository;
 mod rfc;
+mod server;
 mod suite;
 mod tidy;
 
@@ -51,6 +57,14 @@ enum Chore {
         #[arg(long, value_name = "DIR")]
         from: PathBuf,
     },
+    /// Crash a server under load, again and again, and see whether anything acknowledged is lost.
+    Crash(crash::Options),
+    /// Measure how fast mail is taken, and at what price, beside other servers.
+    #[command(subcommand)]
+    Bench(bench::Benchmark),
+    /// Take mail and keep nothing; `bench` starts it.
+    #[command(hide = true)]
+    Sink,
 }
 
 fn main() -> ExitCode {
@@ -68,6 +82,9 @@ fn run(chore: Chore) -> Result<()> {
         Chore::Test => suite::run(),
         Chore::Tidy => tidy_up(),
         Chore::Docs => rfc::write_tables(),
+        Chore::Crash(options) => crash::run(&options),
+        Chore::Bench(benchmark) => bench::run(&benchmark),
+        Chore::Sink => bench::sink::serve(),
         Chore::Rfc { from } => rfc::write_index(&from),
     }
 }

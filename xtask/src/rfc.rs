@@ -24,8 +24,11 @@ mod sections;
 /// The index, from the root.
 const INDEX_PATH: &str = "rfc/index.toml";
 
+/// What a document shows of the index.
+type Table = fn(&Index) -> String;
+
 /// Documents with a table that is made from the index.
-const TABLES: &[(&str, fn(&Index) -> String)] =
+const TABLES: &[(&str, Table)] =
     &[("README.md", Index::table_by_topic), ("docs/reference/rfc.md", Index::table_of_all)];
 
 const TABLE_BEGIN: &str = "<!-- made by `cargo xtask docs` from rfc/index.toml -->";

@@ -6,7 +6,7 @@
 //!
 //! All steps run even when one fails, so that one run tells everything.
 
-mod packages;
+pub(crate) mod packages;
 
 use std::env;
 use std::ffi::OsString;
