@@ -1,0 +1,119 @@
+//! A command line: its verb and its argument, and the replies to lines that are none.
+//!
+//! Standards: RFC 5321 §2.4 (syntax), §4.1.1 (verbs), §4.2.4 (unknown and unimplemented verbs).
+//! Not here: what a command does (`server`), arguments (one file each).
+
+use envelope::EnhancedStatus;
+
+use crate::limits::COMMAND_OCTETS_MAX;
+use crate::reply::Reply;
+
+/// The verbs that we know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verb {
+    Helo,
+    Ehlo,
+    Mail,
+    Rcpt,
+    Data,
+    Rset,
+    Noop,
+    Quit,
+    Vrfy,
+    Expn,
+    Help,
+    StartTls,
+    Auth,
+    /// A verb of HTTP: somebody has a browser send mail for him.
+    Foreign,
+}
+
+/// Every verb as it is written.
+const VERBS: [(&str, Verb); 22] = [
+    ("HELO", Verb::Helo),
+    ("EHLO", Verb::Ehlo),
+    ("MAIL", Verb::Mail),
+    ("RCPT", Verb::Rcpt),
+    ("DATA", Verb::Data),
+    ("RSET", Verb::Rset),
+    ("NOOP", Verb::Noop),
+    ("QUIT", Verb::Quit),
+    ("VRFY", Verb::Vrfy),
+    ("EXPN", Verb::Expn),
+    ("HELP", Verb::Help),
+    ("STARTTLS", Verb::StartTls),
+    ("AUTH", Verb::Auth),
+    ("GET", Verb::Foreign),
+    ("HEAD", Verb::Foreign),
+    ("POST", Verb::Foreign),
+    ("PUT", Verb::Foreign),
+    ("PATCH", Verb::Foreign),
+    ("DELETE", Verb::Foreign),
+    ("OPTIONS", Verb::Foreign),
+    ("CONNECT", Verb::Foreign),
+    ("PRI", Verb::Foreign),
+];
+
+/// Cuts a line into verb and argument. The argument has no spaces around it.
+pub(super) fn split(line: &[u8]) -> Result<(Verb, &str), Reply> {
+    let syntax = |text| Reply::new(500, EnhancedStatus::new(5, 5, 2), text);
+    if line.iter().any(|octet| matches!(octet, b'\r' | b'\n' | 0)) {
+        return Err(syntax("Line has a bare CR or a NUL; end each command with CRLF"));
+    }
+    let verb_octets = line.iter().position(|octet| *octet == b' ').unwrap_or(line.len());
+    let (verb, argument) = line.split_at(verb_octets);
+    let verb = VERBS.iter().find(|(name, _)| name.as_bytes().eq_ignore_ascii_case(verb));
+    let may_be_long = matches!(verb, Some((_, Verb::Auth)));
+    if !may_be_long && line.len() + "\r\n".len() > COMMAND_OCTETS_MAX {
+        return Err(overlong());
+    }
+    let Some((name, verb)) = verb else {
+        return Err(Reply::new(500, EnhancedStatus::new(5, 5, 1), "Unknown command; try HELP"));
+    };
+    let argument = std::str::from_utf8(argument).map_err(|_| {
+        let text = format!("Argument of {name} is not valid UTF-8");
+        Reply::new(501, EnhancedStatus::new(5, 5, 2), text)
+    })?;
+    Ok((*verb, argument.trim_matches(' ')))
+}
+
+/// Whether these octets begin a TLS handshake (RFC 8446 §5.1: type 22, version 3.x).
+pub(super) fn is_tls_hello(octets: &[u8]) -> bool {
+    octets.starts_with(&[22, 3])
+}
+
+pub(super) fn foreign_protocol() -> Reply {
+    Reply::new(421, EnhancedStatus::new(5, 5, 1), "This is SMTP without implicit TLS, not HTTP")
+}
+
+pub(super) fn overlong() -> Reply {
+    Reply::new(500, EnhancedStatus::new(5, 5, 6), "Line too long")
+}
+
+pub(super) fn needs_argument(verb: &str) -> Reply {
+    Reply::new(501, EnhancedStatus::new(5, 5, 4), format!("{verb} needs an argument"))
+}
+
+pub(super) fn no_argument(verb: Verb) -> Reply {
+    let name = VERBS.iter().find(|(_, known)| *known == verb).map_or("This", |(name, _)| name);
+    Reply::new(501, EnhancedStatus::new(5, 5, 4), format!("{name} takes no argument"))
+}
+
+pub(super) fn not_implemented(name: &str) -> Reply {
+    Reply::new(502, EnhancedStatus::new(5, 5, 1), format!("{name} is not available here"))
+}
+
+/// RFC 5321 §3.5.3: neither yes nor no, the same for every name.
+pub(super) fn cannot_verify() -> Reply {
+    let text = "Cannot verify; send your message and see whether its recipient is accepted";
+    Reply::new(252, EnhancedStatus::new(2, 5, 2), text)
+}
+
+pub(super) fn help() -> Reply {
+    Reply::new(
+        214,
+        EnhancedStatus::new(2, 0, 0),
+        "Commands: EHLO HELO MAIL RCPT DATA RSET NOOP QUIT VRFY HELP STARTTLS AUTH\n\
+         See RFC 5321. Trouble? Write to postmaster here",
+    )
+}

@@ -1,0 +1,82 @@
+//! Paths: the `<…>` of MAIL and RCPT.
+//!
+//! Standards: RFC 5321 §4.1.2 (Path), appendix C (source routes), §4.5.3.1.3 (length).
+//! Not here: the addresses themselves (crate `envelope`).
+
+use envelope::{Address, AddressError, Domain, EnhancedStatus};
+
+use crate::reply::Reply;
+
+/// Longest path with its brackets (RFC 5321 §4.5.3.1.3).
+const PATH_OCTETS_MAX: usize = 256;
+
+/// Why an argument does not begin with a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum PathError {
+    /// The keyword or a bracket is missing.
+    Form,
+    /// The octets between the brackets are no address.
+    Address(AddressError),
+}
+
+/// Cuts `FROM:<path> parameters` into the inside of the path and the parameters.
+pub(super) fn split<'a>(argument: &'a str, keyword: &str) -> Result<(&'a str, &'a str), PathError> {
+    let (found, rest) = argument.split_at_checked(keyword.len()).ok_or(PathError::Form)?;
+    if !found.eq_ignore_ascii_case(keyword) {
+        return Err(PathError::Form);
+    }
+    // RFC 5321 §3.3 has no space here; old clients do.
+    let inside = rest.trim_start_matches(' ').strip_prefix('<').ok_or(PathError::Form)?;
+    let end = end_of_path(inside).ok_or(PathError::Form)?;
+    let (path, rest) = inside.split_at(end);
+    let parameters = rest.strip_prefix('>').unwrap_or(rest);
+    if !parameters.is_empty() && !parameters.starts_with(' ') {
+        return Err(PathError::Address(AddressError::NoAt));
+    }
+    if path.len() + "<>".len() > PATH_OCTETS_MAX {
+        return Err(PathError::Address(AddressError::TooLong));
+    }
+    Ok((path, parameters.trim_matches(' ')))
+}
+
+/// Where the closing bracket stands; one inside of a quoted string does not count.
+fn end_of_path(inside: &str) -> Option<usize> {
+    let mut quoted = false;
+    let mut escaped = false;
+    inside.bytes().position(|octet| {
+        let ends = octet == b'>' && !quoted;
+        match octet {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = quoted,
+            b'"' => quoted = !quoted,
+            _ => {}
+        }
+        ends
+    })
+}
+
+/// The address in a path, without its source route (RFC 5321 appendix C: ignored).
+pub(super) fn address(path: &str) -> Result<Address, PathError> {
+    let mailbox = match path.strip_prefix('@') {
+        None => path,
+        Some(_) => {
+            let (route, mailbox) =
+                path.split_once(':').ok_or(PathError::Address(AddressError::NoAt))?;
+            for hop in route.split(',') {
+                let domain = hop.strip_prefix('@').ok_or(PathError::Address(AddressError::NoAt))?;
+                Domain::parse(domain).map_err(PathError::Address)?;
+            }
+            mailbox
+        }
+    };
+    Address::parse(mailbox).map_err(PathError::Address)
+}
+
+/// For an address outside of ASCII, which only SMTPUTF8 may carry (RFC 6531 §3.5).
+pub(super) fn needs_smtputf8() -> Reply {
+    Reply::new(
+        553,
+        EnhancedStatus::new(5, 6, 7),
+        "Address has characters outside of ASCII, which this server does not take yet",
+    )
+}
