@@ -6,6 +6,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow};
@@ -58,8 +59,13 @@ impl Group {
 
 impl Drop for Group {
     fn drop(&mut self) {
-        // It refuses as long as a process is in it, and is used again by the next series.
-        drop(fs::remove_dir(&self.folder));
+        // It refuses as long as a process is in it, and a stopped server needs a moment to go.
+        for _ in 0..50 {
+            if fs::remove_dir(&self.folder).is_ok() {
+                return;
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
     }
 }
 
@@ -116,7 +122,7 @@ impl<'a> Meter<'a> {
         let cpu = if self.group.is_some() { group } else { own };
         let all = busy.busy_cpu.saturating_sub(self.before.busy_cpu);
         let others = all.saturating_sub(own).saturating_sub(group);
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let cores = thread::available_parallelism().map_or(1, usize::from);
         Ok(Reading {
             cpu,
             octets: after.octets.saturating_sub(self.before.octets),
