@@ -50,6 +50,9 @@ pub async fn within<F: Future>(
     }
 }
 
+/// Seconds of a day.
+const DAY_S: i64 = 24 * 60 * 60;
+
 /// A moment of the wall clock, in milliseconds since 1970 (UTC, without leap seconds).
 ///
 /// Adding and subtracting stops at the ends of the range instead of overflowing.
@@ -75,6 +78,13 @@ impl Timestamp {
     /// Milliseconds since 1970.
     pub const fn millis(self) -> i64 {
         self.0
+    }
+
+    /// Year, month and day in UTC; years outside of four digits are drawn in.
+    pub(crate) fn date(self) -> (i32, u8, u8) {
+        let (year, month, day) = civil_date(self.seconds().div_euclid(DAY_S));
+        let small = |number: i64| u8::try_from(number).unwrap_or(1);
+        (i32::try_from(year.clamp(0, 9999)).unwrap_or(9999), small(month), small(day))
     }
 
     /// How long after `earlier` this is; zero when it is before.
@@ -103,7 +113,6 @@ impl Sub<Duration> for Timestamp {
 /// RFC 3339 in UTC: `2026-11-25T02:22:10Z`; with `.123` when there are milliseconds.
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const DAY_S: i64 = 24 * 60 * 60;
         let (days, second) = (self.seconds().div_euclid(DAY_S), self.seconds().rem_euclid(DAY_S));
         let (year, month, day) = civil_date(days);
         let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);

@@ -53,6 +53,12 @@ pub trait Disk: Send + Sync + fmt::Debug + 'static {
     /// Whether there is something of that name.
     fn exists(&self, path: &Path) -> io::Result<bool>;
 
+    /// Whether every user of the system may read or write this file. A disk without users says
+    /// no.
+    fn others_may_read(&self, path: &Path) -> io::Result<bool> {
+        self.exists(path).map(|_| false)
+    }
+
     /// Puts `octets` into the file `path`, mode 0600: whoever opens it, also after a crash,
     /// finds all of the old content or all of the new. One writer for each path at a time.
     fn write_whole(&self, path: &Path, octets: &[u8]) -> io::Result<()> {

@@ -1,4 +1,29 @@
 //! The pump: drives a server session over a stream.
+//!
+//! A [`Drive`] knows the protocol, [`serve`] knows the stream, the clock and TLS; neither
+//! knows the other's business. Input is read only when the drive asks for it and everything
+//! it said is written: a peer that does not read its replies is not read from.
+//!
+//! ```text
+//!              ┌────── receive ──────┐
+//!   stream → serve                 Drive → the store, who is who, …
+//!              └ output ← advance ───┘  Next: More, Read, EnterTls, Close
+//! ```
+//!
+//! # Time
+//!
+//! The peer's time is counted in steps. A step begins when the drive has said something and
+//! it is written, and lasts until the drive says something again. It may take the `within` of
+//! [`Next::Read`], plus one second for every [`PumpLimits::octets_per_second_min`] octets that
+//! arrive in it; the time that the drive itself needs is not counted. So a command that drips
+//! in octet by octet has `within` in all, while a large message may take as long as it needs
+//! at an honest rate, and the drive need not measure anything.
+//!
+//! Standards: RFC 5321 §4.5.3.2 (time limits), RFC 3207 §4.2 (STARTTLS).
+//! Not here: which connections are let in ([`accept`](crate::accept)).
+
+mod session;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -81,11 +106,12 @@ pub enum Start {
 /// Limits of the pump.
 #[derive(Clone, Debug)]
 pub struct PumpLimits {
-    /// For a TLS handshake.
+    /// Time for a TLS handshake.
     pub handshake: Duration,
-    /// For the peer to take what we write, besides the time by the rate.
+    /// Time for the peer to take one portion of output, besides the time by the rate.
     pub write: Duration,
-    /// Slowest average that a peer may send and take, in octets a second.
+    /// Slowest average at which a peer may send and take, in octets a second: that of a modem
+    /// of 1990. Zero means no lower bound.
     pub octets_per_second_min: u64,
 }
 
@@ -125,13 +151,14 @@ pub struct Ended {
     pub why: Option<Interrupt>,
 }
 
-/// Drives a session until it ends.
+/// Drives a session until it ends, and closes the stream.
+///
+/// Cancel safety: when dropped the stream is closed and the drive dropped where it is.
 pub async fn serve<D: Drive>(
     stream: Box<dyn Stream>,
     start: Start,
     drive: D,
     pump: &Pump,
 ) -> Ended {
-    let _ = (start, drive, pump);
-    Ended { peer: stream.peer(), octets_in: 0, octets_out: 0, why: Some(Interrupt::PeerGone) }
+    session::Session::new(stream, drive, pump).serve(start).await
 }

@@ -6,13 +6,18 @@
 mod tokio;
 
 use std::fmt;
+use std::future::poll_fn;
 use std::io;
+use std::mem::MaybeUninit;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
+use std::task::{Poll, ready};
+use std::time::Duration;
 
-use ::tokio::io::{AsyncRead, AsyncWrite};
+use ::tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 
 pub use self::tokio::{LISTEN_BACKLOG, TokioNet};
+use crate::clock::{Clock, within};
 
 /// A future in a box, as object-safe traits need it.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -70,4 +75,49 @@ pub trait Net: Send + Sync + fmt::Debug + 'static {
 
     /// Opens a socket for datagrams; port 0 lets the system choose one.
     fn datagram(&self, at: SocketAddr) -> BoxFuture<'_, io::Result<Box<dyn Datagram>>>;
+}
+
+/// Ends a connection so that the peer gets the last words.
+///
+/// Closing a socket with unread input makes the system send a reset, which may overtake what
+/// was said before. So we say that we are done, and read on for a moment. Bounded in time and
+/// octets, for the peer may go on talking.
+pub(crate) async fn linger(stream: &mut dyn Stream, clock: &dyn Clock) {
+    const TIME_MAX: Duration = Duration::from_secs(1);
+    const OCTETS_MAX: usize = 256 * 1024;
+    let farewell = async {
+        let mut octets = 0_usize;
+        let mut buffer = [0; 1024];
+        stream.shutdown().await?;
+        while octets < OCTETS_MAX {
+            match stream.read(&mut buffer).await? {
+                0 => break,
+                read => octets = octets.saturating_add(read),
+            }
+        }
+        io::Result::Ok(())
+    };
+    // However it ends, the connection is over.
+    within(clock, TIME_MAX, farewell).await.ok();
+}
+
+/// Reads once, up to 16 KiB, into `take`; zero octets at the end. Cancel safe.
+///
+/// The buffer is on the stack of a single poll: a connection that waits costs no memory.
+pub(crate) async fn read_once(
+    stream: &mut dyn Stream,
+    mut take: impl FnMut(&[u8]),
+) -> io::Result<usize> {
+    const OCTETS: usize = 16 * 1024;
+    poll_fn(|context| {
+        let mut space = [const { MaybeUninit::uninit() }; OCTETS];
+        let mut buffer = ReadBuf::uninit(&mut space);
+        ready!(Pin::new(&mut *stream).poll_read(context, &mut buffer))?;
+        let octets = buffer.filled();
+        if !octets.is_empty() {
+            take(octets);
+        }
+        Poll::Ready(Ok(octets.len()))
+    })
+    .await
 }

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -95,7 +95,7 @@ impl Disk for RealDisk {
 
     fn free_octets(&self, dir: &Path) -> io::Result<u64> {
         let facts = statvfs(dir)?;
-        Ok(u64::from(facts.blocks_available()).saturating_mul(u64::from(facts.fragment_size())))
+        Ok(facts.blocks_available().saturating_mul(facts.fragment_size()))
     }
 
     fn exists(&self, path: &Path) -> io::Result<bool> {
@@ -104,6 +104,11 @@ impl Disk for RealDisk {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
             Err(error) => Err(error),
         }
+    }
+
+    fn others_may_read(&self, path: &Path) -> io::Result<bool> {
+        const OTHERS: u32 = 0o006;
+        Ok(fs::metadata(path)?.permissions().mode() & OTHERS != 0)
     }
 }
 
