@@ -402,8 +402,12 @@ impl Session {
     }
 
     fn line(&mut self, line: Line) {
+        let in_exchange = matches!(self.phase, Phase::Exchange);
+        if in_exchange {
+            self.phase = Phase::Authorization; // unless the response takes the exchange on
+        }
         match line {
-            Line::Complete(line) if matches!(self.phase, Phase::Exchange) => self.response(&line),
+            Line::Complete(line) if in_exchange => self.response(&line),
             Line::Complete(line) => match Command::parse(&line) {
                 Ok(command) => self.command(command),
                 Err(CommandFault::Unknown) => self.bad("unknown command"),
@@ -485,7 +489,6 @@ impl Session {
     }
 
     fn response(&mut self, line: &[u8]) {
-        self.phase = Phase::Authorization;
         if line == b"*" {
             return self.err(None, "authentication cancelled");
         }
