@@ -157,8 +157,13 @@ impl Clock for SystemClock {
     /// Tokio's instants, so that a paused runtime pauses this too.
     #[expect(clippy::disallowed_methods, reason = "this is the Clock that the others ask")]
     fn monotonic(&self) -> Duration {
+        // A paused runtime may have stopped its time shortly before we first look at ours.
+        const BEFORE: Duration = Duration::from_secs(60);
         static START: OnceLock<std::time::Instant> = OnceLock::new();
-        let start = *START.get_or_init(std::time::Instant::now);
+        let start = *START.get_or_init(|| {
+            let now = std::time::Instant::now();
+            now.checked_sub(BEFORE).unwrap_or(now)
+        });
         Instant::now().saturating_duration_since(Instant::from_std(start))
     }
 
