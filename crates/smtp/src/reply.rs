@@ -163,3 +163,72 @@ impl<'a> Iterator for Wrapped<'a> {
         Some(piece)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(reply: &Reply) -> String {
+        let mut output = Vec::new();
+        reply.write_to(&mut output);
+        String::from_utf8(output).unwrap()
+    }
+
+    #[test]
+    fn text_cannot_break_out_of_its_reply() {
+        let status = EnhancedStatus::new(5, 1, 1);
+        #[rustfmt::skip]
+        let table = [
+            ("No such user",       "550 5.1.1 No such user\r\n", "plain"),
+            ("",                   "550 5.1.1 \r\n", "empty"),
+            ("a\nb",               "550-5.1.1 a\r\n550 5.1.1 b\r\n", "a line break makes a line"),
+            ("a\r\nb\r\n",         "550-5.1.1 a\r\n550 5.1.1 b\r\n", "of any kind"),
+            ("a\r250 b",           "550 5.1.1 a 250 b\r\n", "a CR alone does not"),
+            ("a\u{1b}[31m\0\u{85}", "550 5.1.1 a [31m  \r\n", "no control characters"),
+            ("user \u{fc}",        "550 5.1.1 user ?\r\n", "RFC 5321 §4.2: ASCII"),
+        ];
+        for (text, wanted, why) in table {
+            assert_eq!(written(&Reply::new(550, status, text)), wanted, "{text:?}: {why}");
+        }
+    }
+
+    #[test]
+    fn long_text_is_wrapped() {
+        let words = "word ".repeat(300);
+        for text in [words.trim_end(), &"x".repeat(1500), &"\u{fc}".repeat(1500)] {
+            let reply = Reply::new(550, EnhancedStatus::new(5, 1, 1), text.to_owned());
+            let output = written(&reply);
+            let lines: Vec<&str> = output.split_terminator("\r\n").collect();
+            assert!(lines.len() >= 3, "wrapped");
+            assert!(lines.iter().all(|line| line.len() + 2 <= OWN_REPLY_LINE_OCTETS_MAX));
+            assert!(lines.iter().rev().skip(1).all(|line| line.starts_with("550-5.1.1 ")));
+            assert!(lines.last().unwrap().starts_with("550 5.1.1 "));
+            let letters = |text: &str| text.chars().filter(|c| *c != ' ').count();
+            let received: usize = lines.iter().map(|line| letters(&line[10..])).sum();
+            assert_eq!(received, letters(text), "nothing is lost");
+        }
+    }
+
+    #[test]
+    fn enhanced_status_is_read_from_each_line() {
+        let received = |code, lines: &[&str]| {
+            let lines: Vec<String> = lines.iter().map(|line| (*line).to_owned()).collect();
+            let reply = Reply::received(code, &lines);
+            (reply.status().map(|status| status.to_string()), reply.text().to_owned())
+        };
+        type Row<'a> = (u16, &'a [&'a str], Option<&'a str>, &'a str, &'a str);
+        #[rustfmt::skip]
+        let table: [Row<'_>; 6] = [
+            (550, &["5.1.1 No user"],         Some("5.1.1"), "No user",    "plain"),
+            (550, &["5.1.1 No", "5.1.1 user"], Some("5.1.1"), "No\nuser",  "on each line"),
+            (550, &["5.1.1 No", "user"],      Some("5.1.1"), "No\nuser",   "on the first line only"),
+            (550, &["2.1.1 No user"],         None, "2.1.1 No user",       "RFC 2034 §4: classes agree"),
+            (550, &["No user"],               None, "No user",             "none"),
+            (250, &["2.0.0"],                 Some("2.0.0"), "",           "nothing behind it"),
+        ];
+        for (code, lines, status, text, why) in table {
+            let wanted = (status.map(str::to_owned), text.to_owned());
+            assert_eq!(received(code, lines), wanted, "{why}");
+        }
+    }
+}

@@ -24,8 +24,6 @@ mod parameters;
 mod path;
 mod penalty;
 mod rcpt;
-#[cfg(test)]
-mod tests;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,7 +33,7 @@ use envelope::EnhancedStatus;
 pub use config::{Config, Kind, Tls};
 pub use event::{Answer, Event, Fault, ForwardPath, Hello, Interrupt, Recipient, Sender};
 
-use self::command::Verb;
+use self::command::{TLS_HELLO, Verb};
 use self::content::Content;
 use self::penalty::Penalty;
 use crate::input::{Input, Line};
@@ -128,7 +126,10 @@ impl Session {
     pub fn receive(&mut self, octets: &[u8]) {
         match self.phase {
             Phase::Closed | Phase::Handshake => {}
-            _ => self.input.receive(octets),
+            _ => {
+                self.early |= matches!(self.phase, Phase::Connect) && !octets.is_empty();
+                self.input.receive(octets);
+            }
         }
     }
 
@@ -238,21 +239,26 @@ impl Session {
 
     /// Ends the session from our side, with a 421.
     pub fn interrupt(&mut self, cause: Interrupt) {
-        if !self.is_closed() {
-            self.close(&cause.reply());
+        match self.phase {
+            Phase::Closed => {}
+            // The client listens for TLS now, not for replies.
+            Phase::Handshake => self.phase = Phase::Closed,
+            _ => {
+                self.close(&cause.reply());
+            }
         }
     }
 
     /// Takes a line from the input and runs it. `None` when there is no whole line.
     fn line(&mut self) -> Option<Option<Event>> {
-        if matches!(self.phase, Phase::Command) && command::is_tls_hello(self.input.rest()) {
+        if matches!(self.phase, Phase::Command) && self.input.starts_line_with(&TLS_HELLO) {
             self.close(&command::foreign_protocol());
             return Some(None);
         }
         let event = match self.input.next_line()? {
-            Line::Whole(line) if matches!(self.phase, Phase::Login) => {
-                let line = line.to_vec();
-                self.login_response(&line)
+            line if matches!(self.phase, Phase::Login) => {
+                let response = login::response(line);
+                self.login_response(response)
             }
             Line::Whole(line) => match command::split(line) {
                 Ok((verb, argument)) => {
@@ -261,11 +267,7 @@ impl Session {
                 }
                 Err(reply) => self.wrong(reply),
             },
-            Line::BareLf => self.wrong(Reply::new(
-                500,
-                EnhancedStatus::new(5, 5, 2),
-                "Line ended by LF alone; end each command with CRLF",
-            )),
+            Line::BareLf => self.wrong(command::bare_lf()),
             Line::Overlong => self.wrong(command::overlong()),
             Line::Endless => {
                 self.phase = Phase::Closed;
@@ -334,9 +336,6 @@ impl Session {
     }
 
     fn ask(&mut self, question: Question, event: Event) -> Event {
-        if question == Question::Connect {
-            self.early = !self.input.is_empty();
-        }
         self.question = Some(question);
         event
     }

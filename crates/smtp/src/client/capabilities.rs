@@ -47,7 +47,7 @@ impl Capabilities {
     pub(super) fn from_reply(reply: &Reply) -> Self {
         let mut found = Self::default();
         for line in reply.lines().skip(1) {
-            // "AUTH=LOGIN" was written before RFC 2554 and is still met.
+            // Old servers write "AUTH=LOGIN".
             let mut words = line.split([' ', '=']).filter(|word| !word.is_empty());
             let Some(keyword) = words.next() else { continue };
             match keyword.to_ascii_uppercase().as_str() {

@@ -39,15 +39,17 @@ impl Session {
             [] => "=".to_owned(),
             octets => STANDARD.encode(octets),
         });
-        let line = match encoded {
-            None => format!("AUTH {mechanism}"),
-            Some(encoded) => format!("AUTH {mechanism} {encoded}"),
-        };
-        if line.len() + "\r\n".len() > AUTH_COMMAND_OCTETS_MAX {
-            self.late_response = initial_response.map(<[u8]>::to_vec);
-            self.command(&format!("AUTH {mechanism}"));
-        } else {
-            self.secret_command(&line, &format!("AUTH {mechanism} (credentials)"));
+        let command = format!("AUTH {mechanism}");
+        let room = AUTH_COMMAND_OCTETS_MAX.saturating_sub(command.len() + " \r\n".len());
+        match encoded {
+            Some(encoded) if encoded.len() <= room => {
+                let line = format!("{command} {encoded}");
+                self.secret_command(&line, &format!("{command} (credentials)"));
+            }
+            _ => {
+                self.late_response = initial_response.map(<[u8]>::to_vec);
+                self.command(&command);
+            }
         }
     }
 
@@ -83,7 +85,7 @@ impl Session {
                 self.phase = Phase::Ready;
                 self.events.push_back(Event::Authenticated(reply));
             }
-            334 => match STANDARD.decode(reply.text().trim()) {
+            334 => match STANDARD.decode(reply.text()) {
                 Err(_) => self.cancel_login(),
                 Ok(challenge) => match self.late_response.take() {
                     Some(response) if challenge.is_empty() => self.respond(&response),

@@ -74,3 +74,49 @@ fn parse_code(digits: &[u8]) -> Option<u16> {
     let value = |digit: &u8| u16::from(digit - b'0');
     Some(value(first) * 100 + value(second) * 10 + value(third))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Adds lines until there is a reply or an error.
+    fn read<'a>(lines: impl IntoIterator<Item = &'a [u8]>) -> Result<Option<String>, ReplyError> {
+        let mut partial = Partial::default();
+        for line in lines {
+            if let Some(reply) = partial.add(line)? {
+                return Ok(Some(reply.to_string()));
+            }
+        }
+        Ok(None)
+    }
+
+    #[test]
+    fn replies_are_read_or_refused() {
+        use ReplyError::{BareLineEnd, CodesDiffer, NoCode, TooLong};
+        let many = vec![b"250-x".as_slice(); REPLY_LINES_MAX + 1];
+        let large = vec![b"250-".repeat(500); REPLY_LINES_MAX];
+        let large: Vec<&[u8]> = large.iter().map(Vec::as_slice).collect();
+        type Row<'a> = (&'a [&'a [u8]], Result<Option<&'a str>, ReplyError>, &'a str);
+        let table: [Row<'_>; 13] = [
+            (&[b"250 Ok"], Ok(Some("250 Ok")), "one line"),
+            (&[b"250"], Ok(Some("250 ")), "RFC 5321 §4.2.1: text may be missing"),
+            (&[b"250-a", b"250 b"], Ok(Some("250 a b")), "two lines"),
+            (&[b"250-a", b"250"], Ok(Some("250 a")), "an empty last line"),
+            (&[b"250-a"], Ok(None), "not complete"),
+            (&[b"250-a", b"251 b"], Err(CodesDiffer), "RFC 5321 §4.2.1: the same on each line"),
+            (&[b"25"], Err(NoCode), "too short"),
+            (&[b"199 x"], Err(NoCode), "no such class"),
+            (&[b"600 x"], Err(NoCode), "no such class"),
+            (&[b"2a0 x"], Err(NoCode), "no digits"),
+            (&[b"250x"], Err(NoCode), "no space behind the code"),
+            (&[b"250 a\r250 b"], Err(BareLineEnd), "a CR inside of a line"),
+            (&[b"250 \xff\x1b"], Ok(Some("250 \u{fffd} ")), "no text: shown as far as it can be"),
+        ];
+        for (lines, wanted, why) in table {
+            let found = read(lines.iter().copied());
+            assert_eq!(found, wanted.map(|text| text.map(str::to_owned)), "{why}");
+        }
+        assert_eq!(read(many), Err(TooLong), "D07: too many lines");
+        assert_eq!(read(large), Err(TooLong), "D07: too many octets");
+    }
+}

@@ -162,7 +162,7 @@ impl Session {
         let window = if self.capabilities.pipelining { PIPELINED_COMMANDS_MAX } else { 1 };
         loop {
             let Some(transaction) = &mut self.transaction else { return };
-            if transaction.sent - transaction.answered >= window {
+            if transaction.sent.saturating_sub(transaction.answered) >= window {
                 return;
             }
             let Some(line) = transaction.next_command().map(str::to_owned) else { return };

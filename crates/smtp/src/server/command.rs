@@ -77,13 +77,16 @@ pub(super) fn split(line: &[u8]) -> Result<(Verb, &str), Reply> {
     Ok((*verb, argument.trim_matches(' ')))
 }
 
-/// Whether these octets begin a TLS handshake (RFC 8446 §5.1: type 22, version 3.x).
-pub(super) fn is_tls_hello(octets: &[u8]) -> bool {
-    octets.starts_with(&[22, 3])
-}
+/// How a TLS handshake begins: a record of type 22, version 3.x (RFC 8446 §5.1).
+pub(super) const TLS_HELLO: [u8; 2] = [22, 3];
 
 pub(super) fn foreign_protocol() -> Reply {
     Reply::new(421, EnhancedStatus::new(5, 5, 1), "This is SMTP without implicit TLS, not HTTP")
+}
+
+pub(super) fn bare_lf() -> Reply {
+    let text = "Line ended by LF alone; end each command with CRLF";
+    Reply::new(500, EnhancedStatus::new(5, 5, 2), text)
 }
 
 pub(super) fn overlong() -> Reply {

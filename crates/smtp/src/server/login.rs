@@ -10,7 +10,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use envelope::EnhancedStatus;
 
-use super::{Answer, Event, Greeting, Phase, Question, Session};
+use super::{Answer, Event, Greeting, Phase, Question, Session, command};
+use crate::input::Line;
 use crate::reply::Reply;
 
 /// RFC 4954 §4: an initial response of no octets.
@@ -19,7 +20,7 @@ const EMPTY_RESPONSE: &str = "=";
 impl Session {
     pub(super) fn login(&mut self, argument: &str) -> Option<Event> {
         if self.config.mechanisms.is_empty() {
-            return self.wrong(super::command::not_implemented("AUTH"));
+            return self.wrong(command::not_implemented("AUTH"));
         }
         if self.greeting != Greeting::Ehlo {
             return self.out_of_order("Send EHLO first");
@@ -59,16 +60,12 @@ impl Session {
         Some(self.ask(Question::Login, Event::Auth { mechanism, initial_response }))
     }
 
-    /// A line in the middle of the exchange.
-    pub(super) fn login_response(&mut self, line: &[u8]) -> Option<Event> {
+    /// A line in the middle of the exchange, which ends by anything but a response.
+    pub(super) fn login_response(&mut self, response: Result<Vec<u8>, Reply>) -> Option<Event> {
         self.phase = Phase::Command;
-        if line == b"*" {
-            let text = "Login cancelled as you asked";
-            return self.wrong(Reply::new(501, EnhancedStatus::new(5, 0, 0), text));
-        }
-        match STANDARD.decode(line) {
+        match response {
             Ok(octets) => Some(self.ask(Question::Login, Event::AuthResponse(octets))),
-            Err(_) => self.wrong(not_base64()),
+            Err(reply) => self.wrong(reply),
         }
     }
 
@@ -76,7 +73,9 @@ impl Session {
         let reply = match answer {
             Answer::Challenge(octets) => {
                 self.phase = Phase::Login;
-                self.say(&Reply::plain(334, STANDARD.encode(octets)));
+                // Not a `Reply`: this line must never be wrapped.
+                let challenge = STANDARD.encode(octets);
+                self.output.extend_from_slice(format!("334 {challenge}\r\n").as_bytes());
                 return;
             }
             Answer::Accept => Reply::new(235, EnhancedStatus::new(2, 7, 0), "Logged in"),
@@ -92,6 +91,19 @@ impl Session {
             421 => self.close(&reply),
             _ => self.say(&reply),
         };
+    }
+}
+
+/// What the client responds in an input line.
+pub(super) fn response(line: Line<'_>) -> Result<Vec<u8>, Reply> {
+    match line {
+        Line::Whole(b"*") => {
+            let text = "Login cancelled as you asked";
+            Err(Reply::new(501, EnhancedStatus::new(5, 0, 0), text))
+        }
+        Line::Whole(line) => STANDARD.decode(line).map_err(|_| not_base64()),
+        Line::BareLf => Err(command::bare_lf()),
+        Line::Overlong | Line::Endless => Err(command::overlong()),
     }
 }
 

@@ -1,0 +1,125 @@
+//! Client against server, in memory: what goes in on one side comes out on the other.
+//!
+//! Standards: RFC 5321 §4.5.2 (transparency), RFC 2920 (pipelining).
+//! Not here: single commands and replies (`dialogs`, `client_dialogs`).
+
+use envelope::{Address, Envelope, Recipient};
+use proptest::collection::vec;
+use proptest::prelude::*;
+use smtp::client::{self, Event, Outcome, TlsPolicy};
+
+use crate::converse::{Message, Peer, mta};
+
+/// What the server's EHLO reply looks like to the client.
+#[derive(Clone, Copy, Debug)]
+enum Offer {
+    Everything,
+    NoPipelining,
+}
+
+/// Sends one message from a client to `peer` in pieces of `piece_octets`.
+fn send(
+    peer: &mut Peer,
+    offer: Offer,
+    envelope: &Envelope,
+    content: &[u8],
+    piece: usize,
+) -> Vec<Outcome> {
+    let config = client::Config { tls: TlsPolicy::Never, ..client::Config::default() };
+    let mut client = client::Session::new(config);
+    let mut outcomes = None;
+    loop {
+        let replies = peer.say(client.take_output());
+        let replies = match offer {
+            Offer::Everything => replies,
+            Offer::NoPipelining => replies.replace("250-PIPELINING\r\n", ""),
+        };
+        client.receive(replies.as_bytes());
+        while let Some(event) = client.poll() {
+            match event {
+                Event::Ready if outcomes.is_none() => client.send(envelope, Some(1)),
+                Event::Ready => client.quit(),
+                Event::ContentWanted => {
+                    for part in content.chunks(piece) {
+                        client.content(part).expect("the content has no bare line ends");
+                    }
+                    client.content_end().expect("the content has no bare line ends");
+                }
+                Event::TransactionDone(done) => outcomes = Some(done),
+                Event::Closed(client::Ending::Quit) => {
+                    return outcomes.expect("a transaction ends before the session");
+                }
+                Event::RecipientAnswered { .. } => {}
+                other => panic!("unexpected: {other:?}"),
+            }
+        }
+    }
+}
+
+fn envelope(recipients: &[&str]) -> Envelope {
+    let address = |text: &str| Address::parse(text).expect("a good address");
+    let recipients = recipients.iter().map(|text| Recipient::new(address(text))).collect();
+    Envelope { reverse_path: address("ada@example.com").into(), recipients, ..Envelope::default() }
+}
+
+/// Lines as mail has them, and lines made of what matters to dots and ends.
+fn line() -> impl Strategy<Value = Vec<u8>> {
+    let no_line_end = |octet: &u8| !matches!(octet, b'\r' | b'\n');
+    prop_oneof![
+        3 => "[.]{0,4}",
+        2 => "[. a-z]{0,90}",
+        1 => prop::sample::select(vec!["Subject: dots", ".", "..", "DATA", "QUIT", ". "])
+            .prop_map(str::to_owned),
+    ]
+    .prop_map(String::into_bytes)
+    .boxed()
+    .prop_union(vec(any::<u8>().prop_filter("no line end", no_line_end), 0..200).boxed())
+}
+
+fn offer() -> impl Strategy<Value = Offer> {
+    prop::sample::select(vec![Offer::Everything, Offer::NoPipelining])
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(128))]
+
+    #[test]
+    fn content_arrives_as_it_was(
+        lines in vec(line(), 0..20),
+        piece in 1_usize..300,
+        offer in offer(),
+    ) {
+        let mut content = lines.join(b"\r\n".as_slice());
+        if !lines.is_empty() {
+            content.extend_from_slice(b"\r\n");
+        }
+        let mut peer = Peer::new(mta());
+        let outcomes = send(&mut peer, offer, &envelope(&["grace@example.org"]), &content, piece);
+        prop_assert!(outcomes[0].verdict.is_accepted());
+        let sender = "ada@example.com".to_owned();
+        let recipients = vec!["grace@example.org".to_owned()];
+        prop_assert_eq!(&peer.messages, &[Message { sender, recipients, content }]);
+    }
+
+    #[test]
+    fn each_recipient_gets_its_own_outcome(
+        recipients in vec(
+            prop::sample::select(vec!["a@b.example", "nobody@b.example", "later@b.example"]),
+            1..250,
+        ),
+        offer in offer(),
+    ) {
+        let mut peer = Peer::new(mta());
+        let outcomes = send(&mut peer, offer, &envelope(&recipients), b"Hello\r\n", 100);
+        prop_assert_eq!(outcomes.len(), recipients.len());
+        let mut refused = 0;
+        let mut sent_away = false;
+        for (recipient, outcome) in recipients.iter().zip(&outcomes) {
+            refused += usize::from(*recipient == "nobody@b.example");
+            sent_away |= refused > 100;
+            let verdict = &outcome.verdict;
+            prop_assert_eq!(verdict.is_accepted(), *recipient == "a@b.example" && !sent_away);
+        }
+        prop_assert_eq!(peer.messages.len(), usize::from(recipients.contains(&"a@b.example")));
+    }
+}
