@@ -66,7 +66,7 @@ pub trait Net: Send + Sync + fmt::Debug + 'static {
     fn listen(&self, at: SocketAddr) -> BoxFuture<'_, io::Result<Box<dyn Listener>>>;
 
     /// Connects, from one of our own addresses when one is given. Waits as long as the
-    /// system does: give it a limit with [`within`](crate::clock::within).
+    /// system does: give it a limit with [`within`].
     fn connect(
         &self,
         from: Option<IpAddr>,

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use platform::tls::{Identity, Side, enter_tls};
 use platform::{
-    ClientTls, Clock, Interrupt, Pump, RealDisk, Start, Stream, SystemClock, TlsFacts, Verified,
-    serve,
+    ClientTls, Clock, Disk, Interrupt, Pump, RealDisk, Start, Stream, SystemClock, TlsFacts,
+    Verified, serve,
 };
 use rustls::crypto::aws_lc_rs;
 use rustls::{AlertDescription, ClientConfig, Error, RootCertStore};
@@ -112,7 +112,7 @@ async fn alpn_is_strict() {
     for (offered, expected, why) in table {
         let (dir, client, seen, task) = server(Start::Tls).await;
         let mut roots = RootCertStore::empty();
-        let ca = std::fs::read(dir.path().join("ca.pem")).unwrap();
+        let ca = RealDisk.read_whole(&dir.path().join("ca.pem"), 9999).unwrap();
         let ca = rustls::pki_types::pem::PemObject::from_pem_slice(&ca).unwrap();
         roots.add(ca).unwrap();
         let provider = Arc::new(aws_lc_rs::default_provider());

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use platform::tls::{Identity, TlsError};
-use platform::{ClientTls, RealDisk, SystemClock, Timestamp};
+use platform::{ClientTls, Disk, RealDisk, SystemClock, Timestamp};
 use rcgen::{CertificateParams, KeyPair, date_time_ymd};
 
 use crate::support::Stopped;
@@ -14,7 +14,11 @@ use crate::support::Stopped;
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 fn read(dir: &Path, name: &str) -> Vec<u8> {
-    std::fs::read(dir.join(name)).unwrap()
+    RealDisk.read_whole(&dir.join(name), 9999).unwrap()
+}
+
+fn write(path: &Path, text: &str) {
+    RealDisk.write_whole(path, text.as_bytes()).unwrap();
 }
 
 /// A certificate that lives from 2020 to 2030, and its key.
@@ -31,8 +35,9 @@ fn files_with_faults_are_named() {
     const IN_2025: i64 = 1_750_000_000;
     let (certificate, key) = pair();
     let (other, _) = pair();
+    type Row<'a> = (Option<&'a str>, Option<&'a str>, u32, i64, &'a str, &'a str);
     #[rustfmt::skip]
-    let table: [(Option<&str>, Option<&str>, u32, i64, &str, &str); 10] = [
+    let table: [Row<'_>; 10] = [
         // certificate, key, mode of the key, now, error without the folder, why
         (Some(&certificate), Some(&key), 0o600, IN_2025, "", "as it should be"),
         (Some(&certificate), Some(&key), 0o640, IN_2025, "", "a group for keys is common"),
@@ -49,10 +54,10 @@ fn files_with_faults_are_named() {
         let dir = tempfile::tempdir().unwrap();
         let (cert_path, key_path) = (dir.path().join("cert.pem"), dir.path().join("key.pem"));
         if let Some(certificate) = certificate {
-            std::fs::write(&cert_path, certificate).unwrap();
+            write(&cert_path, certificate);
         }
         if let Some(key) = key {
-            std::fs::write(&key_path, key).unwrap();
+            write(&key_path, key);
             std::fs::set_permissions(&key_path, PermissionsExt::from_mode(mode)).unwrap();
         }
         let clock = Stopped(Timestamp::from_seconds(now));
@@ -74,8 +79,9 @@ fn our_own_certificate_is_kept_while_it_fits() {
     };
     let extra = IpAddr::from([127, 0, 0, 7]);
     let first = make(0, "mx.example.org", &[]);
+    type Row<'a> = (u32, &'a str, &'a [IpAddr], bool, bool, &'a str);
     #[rustfmt::skip]
-    let steps: [(u32, &str, &[IpAddr], bool, bool, &str); 6] = [
+    let steps: [Row<'_>; 6] = [
         // day, name, addresses, same authority, same certificate, why
         (1,    "MX.example.org",   &[],      true,  true,  "the same name"),
         (300,  "mx.example.org",   &[],      true,  true,  "far from its end"),
@@ -109,7 +115,7 @@ fn our_own_files_are_mended_and_closed_to_others() {
     ];
     for (name, stays, why) in table {
         let authority = read(&dir, "ca.pem");
-        std::fs::write(dir.join(name), "broken").unwrap();
+        write(&dir.join(name), "broken");
         make().unwrap();
         assert_eq!(read(&dir, "ca.pem") == authority, stays, "{why}");
         ClientTls::verified_only_by(&RealDisk, &[&dir.join("ca.pem")]).unwrap();
