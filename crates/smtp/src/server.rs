@@ -383,7 +383,9 @@ impl Session {
             Question::ContentEnds => self.transaction = None,
             Question::Recipient => {
                 self.count_recipient(|transaction| &mut transaction.refused);
+                // An author's list may be long and old.
                 if reply.is_permanent()
+                    && !self.logged_in
                     && let Err(too_many) = self.penalty.refused_recipient()
                 {
                     self.close(&too_many);
