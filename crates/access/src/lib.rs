@@ -18,3 +18,6 @@ mod session;
 
 pub use crate::lock::{MaildropLock, MaildropLocks};
 pub use crate::session::{Pop3, Pop3Config, Pop3Drive, Pop3Tls};
+
+#[cfg(test)]
+mod tests;
