@@ -11,7 +11,7 @@ use crate::{Directory, DirectoryError, credential};
 
 impl Directory {
     fn now(&self) -> UnixMillis {
-        UnixMillis(self.clock.now().as_millis())
+        UnixMillis(self.clock.now().millis())
     }
 
     /// Makes a domain local.

@@ -180,10 +180,8 @@ impl Directory {
                 }
                 ServerStep::Accepted { identity } => {
                     let login = proven.or_else(|| {
-                        self.login_account(&identity).map(|account| Login {
-                            account: account.id,
-                            address: account.address,
-                        })
+                        self.login_account(&identity)
+                            .map(|account| Login { account: account.id, address: account.address })
                     });
                     return Ok(match login {
                         Some(login) => Step::Accepted(login),

@@ -83,6 +83,11 @@ impl Table {
         self.domains.contains(domain)
     }
 
+    /// The first local domain by name.
+    pub fn first_domain(&self) -> Option<&Domain> {
+        self.domains.first()
+    }
+
     /// An account by its address.
     pub fn account(&self, address: &Address) -> Option<&Account> {
         self.accounts.get(&address.folded())
@@ -208,10 +213,18 @@ mod tests {
             ("Ada@A.test", Some(&["ada@a.test"]), "local parts of ours ignore case"),
             ("\"ada\"@a.test", Some(&["ada@a.test"]), "quotes change nothing"),
             ("sales@a.test", Some(&["ada@a.test", "bob@else.test"]), "alias, partly elsewhere"),
-            ("all@a.test", Some(&["ada@a.test", "bob@else.test", "grace@a.test"]), "alias of alias, and a loop"),
+            (
+                "all@a.test",
+                Some(&["ada@a.test", "bob@else.test", "grace@a.test"]),
+                "alias of alias, and a loop",
+            ),
             ("nobody@a.test", Some(&[]), "unknown"),
             ("anything@b.test", Some(&["eve@b.test"]), "catch-all"),
-            ("POSTMASTER@a.test", Some(&["grace@a.test"]), "RFC 5321 §4.5.1: reaches the oldest account"),
+            (
+                "POSTMASTER@a.test",
+                Some(&["grace@a.test"]),
+                "RFC 5321 §4.5.1: reaches the oldest account",
+            ),
             ("abuse@b.test", Some(&["eve@b.test"]), "RFC 2142 §2"),
             ("x@else.test", None, "not ours"),
         ];
