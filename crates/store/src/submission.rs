@@ -107,7 +107,7 @@ pub struct Accept {
     pub notes: Vec<Note>,
     /// Messages of our own that follow from a delivery here, such as a success notice: they
     /// enter in this very commit, or nothing does. Theirs are empty.
-    pub notices: Vec<Accept>,
+    pub notices: Vec<Self>,
 }
 
 /// A recipient of a submission, as it enters the store.
