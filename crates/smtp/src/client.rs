@@ -27,6 +27,7 @@ mod transcript;
 use std::collections::VecDeque;
 use std::time::Duration;
 
+pub use crate::AuthInClear;
 pub use capabilities::{Capabilities, Size};
 pub use config::{Config, TlsPolicy};
 pub use event::{Ending, Event, Fault, Interrupt, Outcome, Stage, Verdict};

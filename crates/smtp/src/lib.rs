@@ -11,7 +11,7 @@
 //! They share the byte source (`input`), the dots of the content (`dots`), and [`Reply`].
 //!
 //! Standards: RFC 5321 (SMTP), RFC 6409 (submission), RFC 1870 (SIZE), RFC 6152 (8BITMIME),
-//! RFC 2920 (PIPELINING), RFC 2034 and RFC 3463 (enhanced status codes), RFC 3207 (STARTTLS),
+//! RFC 2920 (PIPELINING), RFC 3030 §2 (CHUNKING), RFC 2034 and RFC 3463 (enhanced status codes), RFC 3207 (STARTTLS),
 //! RFC 3461 (DSN), RFC 4954 (AUTH).
 //! Not here: TLS itself, timers and sockets (crate `platform`), SASL mechanisms (crate `sasl`),
 //! who may send to whom (crate `mta`).

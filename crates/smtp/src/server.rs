@@ -13,6 +13,7 @@
 //! Standards: RFC 5321 §4.1 (commands), §4.3 (order), §4.5.3 (limits).
 //! Not here: TLS and timers (crate `platform`), who may do what (crate `mta`).
 
+mod bdat;
 mod command;
 mod config;
 mod content;
@@ -30,9 +31,11 @@ use std::time::Duration;
 
 use envelope::EnhancedStatus;
 
+pub use crate::AuthInClear;
 pub use config::{Config, Kind, Tls};
 pub use event::{Answer, Event, Fault, ForwardPath, Hello, Interrupt, Recipient, Sender};
 
+use self::bdat::{Chunk, Unwanted};
 use self::command::{TLS_HELLO, Verb};
 use self::content::Content;
 use self::penalty::Penalty;
@@ -69,7 +72,10 @@ enum Phase {
     Command,
     /// A response to a challenge (RFC 4954 §4).
     Login,
-    Content(Content),
+    /// The content, in the transaction.
+    Content,
+    /// A chunk that is read and dropped.
+    Unwanted(Unwanted),
     /// 220 was said to STARTTLS; what comes in is not ours to read.
     Handshake,
     Closed,
@@ -96,10 +102,14 @@ enum Greeting {
 }
 
 /// An accepted MAIL and what followed it.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Debug, Default)]
 struct Transaction {
     accepted: usize,
     refused: usize,
+    /// The chunk of a first BDAT, while the caller decides.
+    first_chunk: Option<Chunk>,
+    /// What came of the content.
+    content: Option<Content>,
 }
 
 impl Session {
@@ -140,7 +150,8 @@ impl Session {
             let event = match &self.phase {
                 Phase::Closed | Phase::Handshake => return None,
                 Phase::Connect => Some(self.ask(Question::Connect, Event::Connect)),
-                Phase::Content(_) => self.content()?,
+                Phase::Content => self.content()?,
+                Phase::Unwanted(_) => self.unwanted()?,
                 Phase::Command | Phase::Refused | Phase::Login => self.line()?,
             };
             if event.is_some() {
@@ -228,13 +239,18 @@ impl Session {
         self.progress
     }
 
-    /// TLS is up: forgets everything that was said or received in clear (RFC 3207 §4.2).
+    /// TLS is up: forgets everything that was said or received in clear (RFC 3207 §4.2). Where
+    /// TLS comes first, nothing was said yet, and the greeting still follows.
     pub fn enter_tls(&mut self) {
+        let phase = match self.phase {
+            Phase::Connect => Phase::Connect,
+            Phase::Closed => Phase::Closed,
+            _ => Phase::Command,
+        };
         let penalty = std::mem::take(&mut self.penalty);
         let progress = self.progress.wrapping_add(1);
-        *self = Self { penalty, progress, ..Self::new(Arc::clone(&self.config)) };
-        self.phase = Phase::Command;
-        self.encrypted = true;
+        let fresh = Self::new(Arc::clone(&self.config));
+        *self = Self { phase, penalty, progress, encrypted: true, ..fresh };
     }
 
     /// Ends the session from our side, with a 421.
@@ -302,7 +318,9 @@ impl Session {
             Verb::Data | Verb::Rset | Verb::Quit | Verb::StartTls if !argument.is_empty() => {
                 self.wrong(command::no_argument(verb))
             }
+            Verb::Data if self.is_between_chunks() => self.out_of_order("Send BDAT or RSET now"),
             Verb::Data => self.data(),
+            Verb::Bdat => self.bdat(argument),
             Verb::Rset => {
                 self.transaction = None;
                 self.say(&Reply::new(250, EnhancedStatus::new(2, 0, 0), "Forgotten"));
@@ -365,7 +383,15 @@ impl Session {
                 said(250, EnhancedStatus::new(2, 1, 5), "Recipient ok")
             }
             Question::ContentBegins => {
-                self.phase = Phase::Content(Content::new());
+                let Some(transaction) = &mut self.transaction else { return };
+                let chunk = transaction.first_chunk.take();
+                transaction.content =
+                    Some(chunk.map_or_else(Content::with_dots, Content::in_chunks));
+                self.phase = Phase::Content;
+                if chunk.is_some() {
+                    // The client listens only at the end of its chunk.
+                    return;
+                }
                 Reply::plain(354, "Send the message; end it with a line of one dot")
             }
             Question::ContentEnds | Question::Login => {
@@ -381,6 +407,15 @@ impl Session {
         match question {
             Question::Connect => self.phase = Phase::Refused,
             Question::ContentEnds => self.transaction = None,
+            Question::ContentBegins => {
+                let transaction = self.transaction.as_mut();
+                if let Some(chunk) = transaction.and_then(|it| it.first_chunk.take()) {
+                    // A later chunk must not be taken for the beginning (RFC 3030 §2).
+                    self.transaction = None;
+                    self.drop_chunk(chunk, reply);
+                    return;
+                }
+            }
             Question::Recipient => {
                 self.count_recipient(|transaction| &mut transaction.refused);
                 // An author's list may be long and old.

@@ -16,6 +16,7 @@ pub(super) enum Verb {
     Mail,
     Rcpt,
     Data,
+    Bdat,
     Rset,
     Noop,
     Quit,
@@ -29,12 +30,13 @@ pub(super) enum Verb {
 }
 
 /// Every verb as it is written.
-const VERBS: [(&str, Verb); 22] = [
+const VERBS: [(&str, Verb); 23] = [
     ("HELO", Verb::Helo),
     ("EHLO", Verb::Ehlo),
     ("MAIL", Verb::Mail),
     ("RCPT", Verb::Rcpt),
     ("DATA", Verb::Data),
+    ("BDAT", Verb::Bdat),
     ("RSET", Verb::Rset),
     ("NOOP", Verb::Noop),
     ("QUIT", Verb::Quit),
@@ -116,7 +118,7 @@ pub(super) fn help() -> Reply {
     Reply::new(
         214,
         EnhancedStatus::new(2, 0, 0),
-        "Commands: EHLO HELO MAIL RCPT DATA RSET NOOP QUIT VRFY HELP STARTTLS AUTH\n\
+        "Commands: EHLO HELO MAIL RCPT DATA BDAT RSET NOOP QUIT VRFY HELP STARTTLS AUTH\n\
          See RFC 5321. Trouble? Write to postmaster here",
     )
 }

@@ -1,13 +1,14 @@
-//! DATA and the content behind it.
+//! DATA, and the content behind it or in the chunks of BDAT.
 //!
-//! Content is handed on as it comes. A fault refuses the message, but only at its end, since
-//! the client does not listen before; until then its octets are read and dropped.
+//! Content is handed on as it comes. A fault refuses the message, but only where the client
+//! listens: at the end of DATA, or of a chunk. Until then its octets are read and dropped.
 //!
 //! Standards: RFC 5321 §4.1.1.4 (DATA), §3.3 (no valid recipients), RFC 1870 §6.3 (size).
-//! Not here: dots (`dots`), BDAT, which will be a second way into the same phase.
+//! Not here: dots (`dots`), the counting of chunks (`bdat`).
 
 use envelope::EnhancedStatus;
 
+use super::bdat::{Chunk, LineEndCheck};
 use super::{Event, Fault, Interrupt, Phase, Question, Session};
 use crate::dots::Unstuffer;
 use crate::limits::{CONTENT_PROGRESS_OCTETS, REFUSED_CONTENT_OCTETS_MAX};
@@ -16,28 +17,93 @@ use crate::reply::Reply;
 /// Content that is coming in.
 #[derive(Debug)]
 pub(super) struct Content {
-    unstuffer: Unstuffer,
+    framing: Framing,
     /// Octets so far, without dots.
     octets: u64,
     fault: Option<Fault>,
     /// Octets read and dropped since there is a fault.
     dropped: u64,
-    ended: bool,
+}
+
+/// How the end of the content is found.
+#[derive(Debug)]
+enum Framing {
+    /// By the line with one dot.
+    Dots { unstuffer: Unstuffer, ended: bool },
+    /// By counting.
+    Chunks { chunk: Chunk, check: LineEndCheck },
 }
 
 impl Content {
-    pub(super) fn new() -> Self {
-        Self { unstuffer: Unstuffer::new(), octets: 0, fault: None, dropped: 0, ended: false }
+    /// Content as DATA carries it.
+    pub(super) fn with_dots() -> Self {
+        Self::new(Framing::Dots { unstuffer: Unstuffer::new(), ended: false })
+    }
+
+    /// Content as BDAT carries it.
+    pub(super) fn in_chunks(chunk: Chunk) -> Self {
+        Self::new(Framing::Chunks { chunk, check: LineEndCheck::default() })
+    }
+
+    fn new(framing: Framing) -> Self {
+        Self { framing, octets: 0, fault: None, dropped: 0 }
+    }
+
+    pub(super) fn next_chunk(&mut self, next: Chunk) {
+        if let Framing::Chunks { chunk, .. } = &mut self.framing {
+            *chunk = next;
+        }
+    }
+
+    pub(super) fn octets(&self) -> u64 {
+        self.octets
+    }
+
+    /// Whether the next octet is a command's.
+    fn is_at_command(&self) -> bool {
+        match &self.framing {
+            Framing::Dots { ended, .. } => *ended,
+            Framing::Chunks { chunk, .. } => chunk.left == 0,
+        }
+    }
+
+    /// Whether a further chunk is expected.
+    fn goes_on(&self) -> bool {
+        matches!(&self.framing, Framing::Chunks { chunk, .. } if !chunk.is_last)
+    }
+
+    /// What refuses the content, now that it or a chunk has ended.
+    fn fault(&self) -> Option<Fault> {
+        let is_cut = match &self.framing {
+            Framing::Dots { .. } => false,
+            // Not in `read`, which an empty last chunk does not reach.
+            Framing::Chunks { chunk, check } => chunk.is_last && check.awaits_lf(),
+        };
+        self.fault.or(is_cut.then_some(Fault::BareLineEnd))
     }
 
     /// Reads from `input`; gives how much was used up and what it means.
     fn read(&mut self, input: &[u8], octets_max: u64) -> (usize, Vec<u8>) {
-        let mut content = Vec::with_capacity(input.len());
-        let fed = self.unstuffer.feed(input, &mut content);
+        let mut content;
+        let consumed;
+        let is_bare;
+        match &mut self.framing {
+            Framing::Dots { unstuffer, ended } => {
+                content = Vec::with_capacity(input.len());
+                let fed = unstuffer.feed(input, &mut content);
+                *ended = fed.ended;
+                (consumed, is_bare) = (fed.consumed, unstuffer.has_bare_line_end());
+            }
+            Framing::Chunks { chunk, check } => {
+                let octets = chunk.take(input);
+                check.feed(octets);
+                content = octets.to_vec();
+                (consumed, is_bare) = (octets.len(), check.found_one());
+            }
+        }
         let octets = u64::try_from(content.len()).unwrap_or(u64::MAX);
         self.octets = self.octets.saturating_add(octets);
-        self.ended = fed.ended;
-        if self.unstuffer.has_bare_line_end() {
+        if is_bare {
             self.fault = Some(Fault::BareLineEnd);
         } else if self.octets > octets_max {
             self.fault = Some(Fault::TooBig);
@@ -46,31 +112,31 @@ impl Content {
             self.dropped = self.dropped.saturating_add(octets);
             content = Vec::new();
         }
-        (fed.consumed, content)
+        (consumed, content)
     }
 }
 
 impl Session {
     pub(super) fn data(&mut self) -> Option<Event> {
-        match self.transaction {
-            None => self.out_of_order("Send MAIL and RCPT first"),
-            Some(transaction) if transaction.accepted > 0 => {
-                Some(self.ask(Question::ContentBegins, Event::ContentBegins))
-            }
-            Some(transaction) if transaction.refused == 0 => self.out_of_order("Send RCPT first"),
-            // Not counted as an error: a pipelining client cannot know (RFC 2920 §3.1).
-            Some(_) => {
-                let text = "No valid recipients, nothing to send";
-                self.say(&Reply::new(554, EnhancedStatus::new(5, 5, 1), text))
-            }
+        let Some(transaction) = &self.transaction else {
+            return self.out_of_order("Send MAIL and RCPT first");
+        };
+        if transaction.accepted > 0 {
+            return Some(self.ask(Question::ContentBegins, Event::ContentBegins));
         }
+        if transaction.refused == 0 {
+            return self.out_of_order("Send RCPT first");
+        }
+        // Not counted as an error: a pipelining client cannot know (RFC 2920 §3.1).
+        let text = "No valid recipients, nothing to send";
+        self.say(&Reply::new(554, EnhancedStatus::new(5, 5, 1), text))
     }
 
     /// Reads content. `None` when the input ran dry.
     pub(super) fn content(&mut self) -> Option<Option<Event>> {
-        let Phase::Content(content) = &mut self.phase else { return None };
-        if content.ended {
-            return Some(Some(self.content_ends()));
+        let content = self.transaction.as_mut()?.content.as_mut()?;
+        if content.is_at_command() {
+            return Some(self.content_pauses());
         }
         if self.input.is_empty() {
             return None;
@@ -80,7 +146,7 @@ impl Session {
         self.input.consume(consumed);
         // Ends, and each whole KiB on the way.
         let passed = content.octets / CONTENT_PROGRESS_OCTETS != before / CONTENT_PROGRESS_OCTETS;
-        if passed || content.ended {
+        if passed || content.is_at_command() {
             self.progress = self.progress.wrapping_add(1);
         }
         if content.dropped > REFUSED_CONTENT_OCTETS_MAX {
@@ -90,20 +156,18 @@ impl Session {
         Some((!piece.is_empty()).then_some(Event::Content(piece)))
     }
 
-    fn content_ends(&mut self) -> Event {
-        let phase = std::mem::replace(&mut self.phase, Phase::Command);
-        let fault = match phase {
-            Phase::Content(content) => content.fault,
-            _ => None,
-        };
-        let event = Event::ContentEnds { fault };
-        match fault {
-            Some(fault) => {
-                self.transaction = None;
-                self.say(&fault.reply());
-                event
-            }
-            None => self.ask(Question::ContentEnds, event),
+    /// The content, or one chunk of it, has ended.
+    fn content_pauses(&mut self) -> Option<Event> {
+        let content = self.transaction.as_ref()?.content.as_ref()?;
+        let fault = content.fault();
+        if fault.is_none() && content.goes_on() {
+            return self.chunk_ends();
         }
+        self.phase = Phase::Command;
+        let event = Event::ContentEnds { fault };
+        let Some(fault) = fault else { return Some(self.ask(Question::ContentEnds, event)) };
+        self.transaction = None;
+        self.say(&fault.reply());
+        Some(event)
     }
 }

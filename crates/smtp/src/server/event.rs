@@ -1,6 +1,6 @@
 //! What a server session asks and tells, and what it may be told.
 //!
-//! Standards: RFC 5321 §4.1 (commands), RFC 3461 §4 (DSN parameters), RFC 4954 (AUTH).
+//! Standards: RFC 5321 §4.1 (commands), RFC 3030 §2 (BDAT), RFC 3461 §4 (DSN parameters), RFC 4954 (AUTH).
 //! Not here: when which event comes (`server::Session::poll`).
 
 use envelope::{
@@ -31,7 +31,8 @@ pub enum Event {
     Sender(Sender),
     /// *Asks*: RCPT.
     Recipient(Recipient),
-    /// *Asks*: DATA, with at least one recipient accepted. `Accept` lets the content come.
+    /// *Asks*: DATA or the first BDAT, with at least one recipient accepted. `Accept` lets the
+    /// content come.
     ContentBegins,
     /// The next piece of content, dots removed; never empty. Pieces are cut anywhere.
     Content(Vec<u8>),

@@ -1,7 +1,7 @@
 //! HELO and EHLO, and the list of what we offer.
 //!
 //! Standards: RFC 5321 §4.1.1.1 (HELO, EHLO), §4.1.4 (they end a transaction), RFC 1870,
-//! RFC 2034, RFC 2920, RFC 3207, RFC 3461 §4, RFC 4954 §3, RFC 6152.
+//! RFC 2034, RFC 2920, RFC 3030, RFC 3207, RFC 3461 §4, RFC 4954 §3, RFC 6152.
 //! Not here: whether we believe the name (crate `mta`).
 
 use envelope::{Domain, EnhancedStatus};
@@ -34,7 +34,7 @@ impl Session {
                 text.push_str("\nAUTH ");
                 text.push_str(&self.config.mechanisms.join(" "));
             }
-            text.push_str("\nPIPELINING\n8BITMIME\nENHANCEDSTATUSCODES\nDSN\nHELP");
+            text.push_str("\nPIPELINING\nCHUNKING\n8BITMIME\nENHANCEDSTATUSCODES\nDSN\nHELP");
         }
         Reply::plain(250, text)
     }

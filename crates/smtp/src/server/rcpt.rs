@@ -12,9 +12,12 @@ use crate::reply::Reply;
 
 impl Session {
     pub(super) fn rcpt(&mut self, argument: &str) -> Option<Event> {
-        let Some(transaction) = self.transaction else {
+        let Some(transaction) = &self.transaction else {
             return self.out_of_order("Send MAIL first");
         };
+        if self.is_between_chunks() {
+            return self.out_of_order("Send BDAT or RSET now");
+        }
         if transaction.accepted >= self.config.recipients_max {
             let max = self.config.recipients_max;
             let text = format!("Too many recipients, {max} at a time; send the rest separately");

@@ -12,12 +12,12 @@ use smtp::{Reply, limits};
 
 use crate::converse::{Peer, codes, mta, submission};
 
-const HELLO: &str = "EHLO client.example.com\r\n";
+pub(crate) const HELLO: &str = "EHLO client.example.com\r\n";
 const UP_TO_DATA: &str = "EHLO client.example.com\r\nMAIL FROM:<ada@example.com>\r\n\
                           RCPT TO:<grace@example.org>\r\nDATA\r\n";
 
 /// Sends `octets` to a peer that has been through `before`; gives the replies.
-fn reaction(before: &str, octets: &[u8]) -> (Peer, String) {
+pub(crate) fn reaction(before: &str, octets: &[u8]) -> (Peer, String) {
     let mut peer = Peer::greeted(mta());
     peer.say(before);
     let replies = peer.say(octets);
@@ -25,7 +25,7 @@ fn reaction(before: &str, octets: &[u8]) -> (Peer, String) {
 }
 
 /// The next legal command works.
-fn assert_in_step(peer: &mut Peer, why: &str) {
+pub(crate) fn assert_in_step(peer: &mut Peer, why: &str) {
     assert_eq!(peer.say("NOOP\r\n"), "250 2.0.0 Ok\r\n", "in step: {why}");
 }
 
@@ -404,4 +404,13 @@ fn authors_log_in_first_and_encrypt_before() {
     assert!(!peer.say(HELLO).contains("AUTH"), "not offered");
     assert!(peer.say("AUTH PLAIN AGFkYQBzZWNyZXQ=\r\n").starts_with("502 5.5.1 "));
     assert!(peer.say("MAIL FROM:<a@example.com> AUTH=<>\r\n").starts_with("555 5.5.4 "));
+}
+
+#[test]
+fn tls_before_the_greeting_still_greets() {
+    let mut peer = Peer::new(Config { tls: smtp::server::Tls::Implicit, ..submission() });
+    peer.session.enter_tls();
+    assert_eq!(peer.codes(""), [220]);
+    let offer = peer.say(HELLO);
+    assert!(offer.contains("AUTH") && !offer.contains("STARTTLS"), "{offer}");
 }

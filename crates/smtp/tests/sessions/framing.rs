@@ -21,7 +21,7 @@ fn piece() -> impl Strategy<Value = Vec<u8>> {
             "RCPT TO:<b@b.example>\r\n", "RCPT TO:<nobody@b.example>\r\n", "DATA\r\n", ".\r\n",
             "\r\n.\r\n", "..\r\n", "RSET\r\n", "QUIT\r\n", "AUTH CRAM\r\n", "YWRhIHNlY3JldA==\r\n",
             "*\r\n", "\n.\n", "\r", "\n", ".", "\r\n", "NOOP\r\n", "text\r\n", "STARTTLS\r\n",
-            "\u{16}\u{3}",
+            "\u{16}\u{3}", "BDAT 5\r\n", "BDAT 3 LAST\r\n", "BDAT 0 LAST\r\n", "BDAT 9\r\n",
         ]).prop_map(|text| text.as_bytes().to_vec()),
         2 => "[.\r\n a-zA-Z:<>=]{0,12}".prop_map(String::into_bytes),
         1 => prop::sample::select(vec![500_usize, 2048, 12_288, 70_000, 1_100_000])

@@ -5,6 +5,7 @@
 
 mod bad_inputs;
 mod both_sides;
+mod chunks;
 mod client_dialogs;
 mod converse;
 mod dialogs;
