@@ -1,1 +1,207 @@
-//! mta
+//! Mail in motion: what comes in, where it goes, and who is told what became of it.
+//!
+//! ```text
+//!   reception ─┐                                   ┌─▶ relay ─▶ other MTAs
+//!   submission ┴▶ delivery ─▶ store.accept ─▶ queue ┤
+//!                                                  └─▶ notice ─▶ store.finish ─▶ the author
+//! ```
+//!
+//! *Invariant:* a positive reply to the end of content is given in one place, after
+//! [`Store::accept`] returned (`reception::transaction`).
+//!
+//! Standards: RFC 5321 (SMTP), RFC 6409 (submission), RFC 3461 and RFC 3464 (notices).
+//! Not here: the sessions' syntax (crate `smtp`), sockets (crate `platform`), mailboxes as
+//! clients see them (crate `access`).
+
+mod delivery;
+pub mod notice;
+pub mod queue;
+pub mod reception;
+pub mod relay;
+mod report;
+pub mod routing;
+mod submission;
+mod trace;
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use directory::Directory;
+use dns::Resolver;
+use envelope::Domain;
+use platform::{ClientTls, Clock, Net, Random};
+use sasl::Password;
+use store::{IdSource, Store, SubmissionId, UnixMillis};
+
+pub use crate::reception::{Network, Reception, ReceptionConfig, SmtpDrive};
+
+/// What an operator may set.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Our name: in greetings, EHLO, Received fields and notices.
+    pub hostname: Domain,
+    /// Largest message, in octets.
+    pub message_size_max: u64,
+    /// Most recipients of one transaction.
+    pub recipients_max: usize,
+    /// When to try again, and when to give up.
+    pub queue: QueueConfig,
+    /// How to reach others.
+    pub outbound: OutboundConfig,
+    /// Addresses that our own SMTP listeners have, to recognise ourselves by.
+    pub listening: Vec<SocketAddr>,
+}
+
+/// When to try again, and when to give up.
+#[derive(Clone, Debug)]
+pub struct QueueConfig {
+    /// Pause after the first failed attempt, the second, …; the last one is used again.
+    pub retry: Vec<Duration>,
+    /// How long after its acceptance a message is returned to its sender.
+    pub expire: Duration,
+    /// How long after its acceptance the sender is told of a delay.
+    pub delay_notice: Duration,
+    /// Attempts at a time.
+    pub attempts_max: usize,
+}
+
+impl Default for QueueConfig {
+    fn default() -> Self {
+        const MINUTE: u64 = 60;
+        const HOUR: u64 = 60 * MINUTE;
+        let pauses = [MINUTE, 5 * MINUTE, 15 * MINUTE, HOUR, 2 * HOUR, 4 * HOUR];
+        Self {
+            retry: pauses.map(Duration::from_secs).to_vec(),
+            expire: Duration::from_secs(5 * 24 * HOUR), // RFC 5321 §4.5.4.1: 4 to 5 days
+            delay_notice: Duration::from_secs(4 * HOUR),
+            attempts_max: 50,
+        }
+    }
+}
+
+/// How to reach others.
+#[derive(Clone, Debug)]
+pub struct OutboundConfig {
+    /// The port of remote MX hosts.
+    pub port: u16,
+    /// Whether loopback and private addresses may be delivered to.
+    pub private_targets: PrivateTargets,
+    /// Source addresses; one of the target's family is used.
+    pub bind: Vec<IpAddr>,
+    /// Domains that go to a fixed host instead of their MX.
+    pub routes: BTreeMap<Domain, Route>,
+    /// The host that everything goes to which has no route of its own.
+    pub relay: Option<Relay>,
+}
+
+impl Default for OutboundConfig {
+    fn default() -> Self {
+        Self {
+            port: 25,
+            private_targets: PrivateTargets::Refused,
+            bind: Vec::new(),
+            routes: BTreeMap::new(),
+            relay: None,
+        }
+    }
+}
+
+/// Whether loopback and private addresses may be delivered to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PrivateTargets {
+    /// No: DNS must not make us talk to the inside of our own network.
+    Refused,
+    /// Yes: for rehearsals and closed networks.
+    Allowed,
+}
+
+/// A fixed host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Route {
+    /// Its name or address.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+}
+
+/// A smart host: another server that delivers for us.
+#[derive(Clone, Debug)]
+pub struct Relay {
+    /// Where it is.
+    pub route: Route,
+    /// Whether TLS is a must.
+    pub tls: RelayTls,
+    /// How to log in there.
+    pub login: Option<RelayLogin>,
+}
+
+/// TLS towards a smart host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RelayTls {
+    /// Whatever it offers.
+    Opportunistic,
+    /// STARTTLS, with a certificate that proves the host, or nothing is sent.
+    StartTls,
+}
+
+/// A name and password for a smart host.
+#[derive(Clone, Debug)]
+pub struct RelayLogin {
+    /// Login name.
+    pub username: String,
+    /// Password.
+    pub password: Password,
+}
+
+/// Everything outside of this crate that it asks.
+#[derive(Clone, Debug)]
+pub struct World {
+    /// The message store.
+    pub store: Arc<dyn Store>,
+    /// Who and where.
+    pub directory: Arc<Directory>,
+    /// DNS.
+    pub resolver: Arc<dyn Resolver>,
+    /// The network.
+    pub net: Arc<dyn Net>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Luck.
+    pub random: Arc<dyn Random>,
+    /// TLS towards whoever answers (RFC 7435).
+    pub opportunistic_tls: ClientTls,
+    /// TLS towards a smart host whose certificate must prove it.
+    pub verified_tls: ClientTls,
+}
+
+/// The transfer agent: one for each server.
+#[derive(Debug)]
+pub struct Mta {
+    config: Config,
+    world: World,
+    ids: IdSource,
+}
+
+impl Mta {
+    /// A transfer agent. It does nothing until its sessions are driven and its queue runs.
+    pub fn new(config: Config, world: World) -> Arc<Self> {
+        Arc::new(Self { config, world, ids: IdSource::default() })
+    }
+
+    /// Its configuration.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    fn now(&self) -> UnixMillis {
+        UnixMillis(self.world.clock.now().millis())
+    }
+
+    fn new_id(&self) -> SubmissionId {
+        let mut random = [0; 16];
+        self.world.random.fill(&mut random);
+        self.ids.next(self.now(), u128::from_le_bytes(random))
+    }
+}

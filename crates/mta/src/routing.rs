@@ -1,0 +1,356 @@
+//! Which hosts a domain's mail goes to, in which order.
+//!
+//! ```text
+//!   domain ─ a route? a smart host? ─▶ that host
+//!          └ MX ─▶ by preference, equals shuffled, nothing from our own preference on
+//!                 └ none ─▶ the domain itself (RFC 5321 §5.1)
+//!   host ─▶ addresses, IPv6 first, without those that are ours or private
+//! ```
+//!
+//! Standards: RFC 5321 §5.1 (MX look-up), RFC 7505 (null MX), RFC 5321 §4.1.3 (literals).
+//! Not here: DNS packets (crate `dns`), what is said to a host (`relay`).
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use dns::{DnsError, Mx};
+use envelope::{Domain, EnhancedStatus};
+use platform::Random;
+
+use crate::{Mta, PrivateTargets, RelayTls, Route};
+
+/// Most hosts that are tried for a domain in one attempt (RFC 5321 §5.1 asks for two at least).
+pub const HOSTS_MAX: usize = 20;
+/// Most addresses that are tried in one attempt.
+pub const ADDRESSES_MAX: usize = 10;
+
+/// A host to try.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Host {
+    /// Its name, as the MX record or route gives it.
+    pub name: String,
+    /// Where it listens, in the order of trying.
+    pub addresses: Vec<SocketAddr>,
+    /// What kind of host it is.
+    pub kind: HostKind,
+}
+
+/// What kind of host it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HostKind {
+    /// A server of the domain: TLS if it can, nothing to prove.
+    Exchanger,
+    /// Our smart host.
+    SmartHost,
+}
+
+/// Why there is no host to try.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{reason}")]
+pub struct NoRoute {
+    /// For reports; its class says whether trying again may help.
+    pub status: EnhancedStatus,
+    /// In a sentence, for the sender.
+    pub reason: String,
+}
+
+impl NoRoute {
+    fn new(status: EnhancedStatus, reason: impl Into<String>) -> Self {
+        Self { status, reason: reason.into() }
+    }
+}
+
+/// Hosts for a domain, in the order of trying, with their addresses.
+pub(crate) async fn route(mta: &Mta, domain: &Domain) -> Result<Vec<Host>, NoRoute> {
+    let outbound = &mta.config.outbound;
+    if let Some(route) = outbound.routes.get(domain) {
+        return fixed(mta, route, HostKind::Exchanger).await;
+    }
+    if let Some(relay) = &outbound.relay {
+        return fixed(mta, &relay.route, HostKind::SmartHost).await;
+    }
+    if let Some(address) = domain.literal() {
+        let addresses = usable(mta, vec![address], outbound.port);
+        let host = Host { name: domain.to_string(), addresses, kind: HostKind::Exchanger };
+        return finish(domain, vec![host], None);
+    }
+    let names = exchangers(mta, domain).await?;
+    let mut hosts = Vec::new();
+    let mut trouble = None;
+    for name in names {
+        match mta.world.resolver.addresses(&name).await {
+            Ok(answer) => {
+                let addresses = usable(mta, answer.records, outbound.port);
+                hosts.push(Host { name: name.to_string(), addresses, kind: HostKind::Exchanger });
+            }
+            Err(error) => {
+                trouble = Some(no_address(&name, &error)).filter(|_| trouble.is_none()).or(trouble);
+            }
+        }
+    }
+    finish(domain, hosts, trouble)
+}
+
+/// Names of a domain's exchangers, in the order of trying.
+async fn exchangers(mta: &Mta, domain: &Domain) -> Result<Vec<Domain>, NoRoute> {
+    let records = match mta.world.resolver.mx(domain).await {
+        Ok(answer) => answer.records,
+        // RFC 5321 §5.1: no MX at all: the domain is its own exchanger.
+        Err(DnsError::NoRecords { .. }) => return Ok(vec![domain.clone()]),
+        Err(DnsError::NoSuchDomain { .. }) => {
+            return Err(NoRoute::new(
+                EnhancedStatus::new(5, 1, 2),
+                format!("The domain {domain} does not exist"),
+            ));
+        }
+        Err(error) => {
+            return Err(NoRoute::new(
+                EnhancedStatus::new(4, 4, 3),
+                format!("Looking up the mail servers of {domain} failed: {error}"),
+            ));
+        }
+    };
+    if records.iter().any(Mx::is_null) {
+        return Err(NoRoute::new(
+            EnhancedStatus::new(5, 1, 10), // RFC 7505 §4.1
+            format!("The domain {domain} does not receive mail (null MX)"),
+        ));
+    }
+    let ordered = in_order(records, &mta.config.hostname, mta.world.random.as_ref());
+    if ordered.is_empty() {
+        return Err(loops_to_us(domain));
+    }
+    Ok(ordered)
+}
+
+/// By preference, equals shuffled. Where we are one of them ourselves, only those before us are
+/// left (RFC 5321 §5.1: otherwise mail would go round in circles).
+fn in_order(mut records: Vec<Mx>, ourselves: &Domain, random: &dyn Random) -> Vec<Domain> {
+    let name = |mx: &Mx| mx.host.clone();
+    let own = records
+        .iter()
+        .filter(|mx| name(mx).as_ref() == Some(ourselves))
+        .map(|mx| mx.preference)
+        .min();
+    if let Some(own) = own {
+        records.retain(|mx| mx.preference < own);
+    }
+    let mut keyed: Vec<_> = records.iter().map(|mx| (mx.preference, random.u64(), mx)).collect();
+    keyed.sort_by_key(|(preference, luck, _)| (*preference, *luck));
+    keyed.into_iter().filter_map(|(_, _, mx)| name(mx)).take(HOSTS_MAX).collect()
+}
+
+/// A route or smart host: given by the operator, so private addresses are fine.
+async fn fixed(mta: &Mta, route: &Route, kind: HostKind) -> Result<Vec<Host>, NoRoute> {
+    let addresses = match route.host.parse::<IpAddr>() {
+        Ok(address) => vec![address],
+        Err(_) => {
+            let name = Domain::parse(&route.host).map_err(|error| {
+                let reason = format!("The route to {} cannot be used: {error}", route.host);
+                NoRoute::new(EnhancedStatus::new(4, 3, 5), reason)
+            })?;
+            let answer = mta.world.resolver.addresses(&name).await;
+            answer.map_err(|error| no_address(&name, &error))?.records
+        }
+    };
+    let addresses = addresses.into_iter().map(|ip| SocketAddr::new(ip, route.port)).collect();
+    Ok(vec![Host { name: route.host.clone(), addresses, kind }])
+}
+
+fn no_address(host: &Domain, error: &DnsError) -> NoRoute {
+    match error {
+        DnsError::NoSuchDomain { .. } | DnsError::NoRecords { .. } => NoRoute::new(
+            EnhancedStatus::new(5, 4, 4), // RFC 3463 §3.5: unable to route
+            format!("The mail server {host} has no address"),
+        ),
+        error => NoRoute::new(
+            EnhancedStatus::new(4, 4, 3),
+            format!("Looking up the address of {host} failed: {error}"),
+        ),
+    }
+}
+
+fn loops_to_us(domain: &Domain) -> NoRoute {
+    NoRoute::new(
+        EnhancedStatus::new(5, 4, 6),
+        format!("Mail for {domain} comes back to this server, which does not take it"),
+    )
+}
+
+/// Leaves hosts that have an address which may be spoken to.
+fn finish(
+    domain: &Domain,
+    mut hosts: Vec<Host>,
+    trouble: Option<NoRoute>,
+) -> Result<Vec<Host>, NoRoute> {
+    let found_any = !hosts.is_empty();
+    hosts.retain(|host| !host.addresses.is_empty());
+    if !hosts.is_empty() {
+        return Ok(hosts);
+    }
+    Err(trouble.unwrap_or_else(|| {
+        if found_any {
+            let reason = format!(
+                "The mail servers of {domain} have only addresses that we do not deliver to: \
+                 our own, loopback or private ones"
+            );
+            NoRoute::new(EnhancedStatus::new(5, 4, 6), reason)
+        } else {
+            let reason = format!("{domain} has no mail server with an address");
+            NoRoute::new(EnhancedStatus::new(5, 4, 4), reason)
+        }
+    }))
+}
+
+/// Addresses that may be spoken to, IPv6 first.
+fn usable(mta: &Mta, mut addresses: Vec<IpAddr>, port: u16) -> Vec<SocketAddr> {
+    addresses.sort_by_key(IpAddr::is_ipv4);
+    let private_ok = mta.config.outbound.private_targets == PrivateTargets::Allowed;
+    addresses
+        .into_iter()
+        .map(|ip| SocketAddr::new(ip, port))
+        .filter(|target| !is_ours(*target, &mta.config.listening))
+        .filter(|target| private_ok || is_public(target.ip()))
+        .take(ADDRESSES_MAX)
+        .collect()
+}
+
+/// Whether one of our own listeners answers there.
+fn is_ours(target: SocketAddr, listening: &[SocketAddr]) -> bool {
+    listening.iter().any(|own| {
+        own.port() == target.port()
+            && (own.ip() == target.ip()
+                || (own.ip().is_unspecified() && target.ip().is_loopback())
+                || target.ip().is_unspecified())
+    })
+}
+
+/// Whether an address can be somebody else's server on the Internet.
+fn is_public(address: IpAddr) -> bool {
+    match address.to_canonical() {
+        IpAddr::V4(address) => is_public_v4(address),
+        IpAddr::V6(address) => is_public_v6(address),
+    }
+}
+
+/// Not of RFC 6890's special-purpose blocks.
+fn is_public_v4(address: Ipv4Addr) -> bool {
+    let [a, b, c, _] = address.octets();
+    !(address.is_private()
+        || address.is_loopback()
+        || address.is_link_local()
+        || address.is_broadcast()
+        || address.is_multicast()
+        || a == 0
+        || (a == 100 && (64..128).contains(&b)) // RFC 6598: shared address space
+        || (a == 192 && b == 0 && c == 0)
+        || (a == 198 && (18..20).contains(&b)) // RFC 2544: benchmarks
+        || a >= 240)
+}
+
+fn is_public_v6(address: Ipv6Addr) -> bool {
+    let [first, second, ..] = address.segments();
+    let carries_v4 = first == 0x64 && second == 0xff9b; // RFC 6052: NAT64
+    !(address.is_unspecified()
+        || address.is_loopback()
+        || address.is_multicast()
+        || address.is_unique_local()
+        || address.is_unicast_link_local()
+        || carries_v4)
+}
+
+/// How much TLS a host needs.
+pub(crate) fn tls_required(mta: &Mta, kind: HostKind) -> bool {
+    kind == HostKind::SmartHost
+        && mta.config.outbound.relay.as_ref().is_some_and(|relay| relay.tls == RelayTls::StartTls)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use super::*;
+
+    /// Counts up: what is asked first stays first among equals.
+    #[derive(Debug, Default)]
+    struct Counting(AtomicU64);
+
+    impl Random for Counting {
+        fn fill(&self, octets: &mut [u8]) {
+            let next = self.0.fetch_add(1, Ordering::Relaxed).to_le_bytes();
+            for (octet, value) in octets.iter_mut().zip(next) {
+                *octet = value;
+            }
+        }
+    }
+
+    #[derive(Debug, Default)]
+    struct CountingDown(AtomicU64);
+
+    impl Random for CountingDown {
+        fn fill(&self, octets: &mut [u8]) {
+            let next = (u64::MAX - self.0.fetch_add(1, Ordering::Relaxed)).to_le_bytes();
+            for (octet, value) in octets.iter_mut().zip(next) {
+                *octet = value;
+            }
+        }
+    }
+
+    fn records(list: &[(u16, &str)]) -> Vec<Mx> {
+        let mx = |(preference, host): &(u16, &str)| Mx {
+            preference: *preference,
+            host: Some(Domain::parse(host).unwrap()),
+        };
+        list.iter().map(mx).collect()
+    }
+
+    #[test]
+    fn exchangers_are_tried_by_preference_and_never_past_ourselves() {
+        let us = Domain::parse("us.test").unwrap();
+        #[rustfmt::skip]
+        let rows: [(&[(u16, &str)], &[&str], &str); 4] = [
+            (&[(20, "b.test"), (10, "a.test")], &["a.test", "b.test"], "lowest number first"),
+            (&[(10, "a.test"), (20, "us.test"), (20, "b.test"), (30, "c.test")], &["a.test"], "RFC 5321 §5.1: equal or worse than ours goes"),
+            (&[(10, "us.test"), (20, "b.test")], &[], "we are the best: a loop"),
+            (&[(10, "a.test"), (10, "b.test")], &["a.test", "b.test"], "equals by luck"),
+        ];
+        for (list, wanted, why) in rows {
+            let found = in_order(records(list), &us, &Counting::default());
+            let found: Vec<_> = found.iter().map(Domain::as_str).collect();
+            assert_eq!(found, wanted, "{why}");
+        }
+        let other_luck =
+            in_order(records(&[(10, "a.test"), (10, "b.test")]), &us, &CountingDown::default());
+        assert_eq!(other_luck.first().map(Domain::as_str), Some("b.test"), "equals are shuffled");
+    }
+
+    #[test]
+    fn only_public_addresses_are_public() {
+        #[rustfmt::skip]
+        let rows = [
+            ("192.0.3.1", true), ("127.0.0.1", false), ("10.1.2.3", false), ("172.16.0.1", false),
+            ("192.168.1.1", false), ("169.254.169.254", false), ("0.0.0.0", false),
+            ("100.64.0.1", false), ("224.0.0.1", false), ("255.255.255.255", false),
+            ("2a00::1", true), ("::1", false), ("::", false), ("fe80::1", false), ("fd00::1", false),
+            ("::ffff:127.0.0.1", false), ("64:ff9b::7f00:1", false),
+        ];
+        for (address, wanted) in rows {
+            assert_eq!(is_public(address.parse().unwrap()), wanted, "{address}");
+        }
+    }
+
+    #[test]
+    fn our_own_listeners_are_recognised() {
+        let listening = ["192.0.2.1:25".parse().unwrap(), "0.0.0.0:2525".parse().unwrap()];
+        #[rustfmt::skip]
+        let rows = [
+            ("192.0.2.1:25", true, "a listener"),
+            ("192.0.2.1:26", false, "another port"),
+            ("127.0.0.1:2525", true, "loopback of a listener on every address"),
+            ("0.0.0.0:25", true, "the unspecified address is this host"),
+            ("192.0.2.2:25", false, "another host"),
+        ];
+        for (target, wanted, why) in rows {
+            assert_eq!(is_ours(target.parse().unwrap(), &listening), wanted, "{why}");
+        }
+    }
+}
