@@ -1,1 +1,65 @@
-//! message
+//! Internet messages: read without ever failing, written so that everybody can read them.
+//!
+//! [`Message::parse`] makes a tree of ranges into the octets that it was given; nothing is
+//! copied or decoded until somebody asks. What is wrong with a message is a list of
+//! [`Defect`]s, never an error. [`Draft::seal`] goes the other way and makes the only thing
+//! that may be sent, a [`Sealed`] message.
+//!
+//! ```text
+//!   octets → Message ─┬→ header → Field → address lists, dates, ids, text
+//!                     ├→ parts  → Part  → decoded octets, text, file name
+//!                     └→ defects
+//!   Draft, report::DeliveryReport → seal → Sealed → octets
+//! ```
+//!
+//! Every parser here is linear in its input, does not recurse on it, and stops at limits that
+//! have names (`…_MAX`).
+//!
+//! # Examples
+//!
+//! ```
+//! let content = b"From: Ada <ada@example.org>\r\nSubject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\r\n\r\nHi!\r\n";
+//! let message = message::Message::parse(content);
+//! assert_eq!(message.subject().as_deref(), Some("Grüße"));
+//! assert_eq!(message.from().mailboxes().next().unwrap().address, "ada@example.org");
+//! assert_eq!(message.text_to_show(), "Hi!\n");
+//! ```
+//!
+//! Standards: RFC 5322 (message format), RFC 6532 (UTF-8 in headers), RFC 2045 to RFC 2049
+//! (MIME), RFC 2047 (encoded words), RFC 2231 (parameters), RFC 2183 (disposition),
+//! RFC 3464 and RFC 6522 (delivery reports).
+//! Not here: the envelope (crate `envelope`), signatures (crate `verdict`), storage.
+
+mod address;
+mod charset;
+mod content;
+mod date;
+mod defect;
+mod encoded_word;
+mod file_name;
+pub mod fuzz;
+pub mod header;
+mod lexer;
+mod message;
+mod message_id;
+mod parameter;
+mod part;
+pub mod report;
+mod structure;
+pub mod transfer;
+mod view;
+mod write;
+
+pub use crate::address::{ADDRESSES_MAX, AddressList, Addressee, Group, Mailbox};
+pub use crate::content::{ContentType, Disposition, DispositionKind, TransferEncoding};
+pub use crate::date::{DateTime, UnreadableDate};
+pub use crate::defect::{Defect, DefectCode};
+pub use crate::encoded_word::decode_text;
+pub use crate::file_name::safe_file_name;
+pub use crate::header::{Field, Header, HeaderSection};
+pub use crate::message::Message;
+pub use crate::message_id::{MessageId, NotMessageId, REFERENCES_MAX};
+pub use crate::parameter::{PARAMETERS_MAX, Parameter};
+pub use crate::part::{Part, PartKind};
+pub use crate::structure::{DEFECTS_MAX, DEPTH_MAX, FIELDS_MAX, PARTS_MAX, Structure};
+pub use crate::write::{Attachment, Draft, DraftError, Sealed};

@@ -1,0 +1,251 @@
+//! Reports about messages: what became of each recipient.
+//!
+//! ```text
+//!   DeliveryReport ─ seal ─→ Sealed: multipart/report
+//!                              ├ text/plain               for the author
+//!                              ├ message/delivery-status  for programs
+//!                              └ message/rfc822 or text/rfc822-headers, octets untouched
+//!   Message ─ read ─→ Report
+//! ```
+//!
+//! A report is sent with the null reverse-path, and never because of a message that has one
+//! (RFC 5321 §4.5.5): otherwise two servers could report to each other for ever.
+//!
+//! Standards: RFC 3464 (delivery status), RFC 6522 (multipart/report), RFC 3834
+//! (Auto-Submitted).
+//! Not here: when to report (crate `mta`).
+
+mod read;
+
+use std::fmt;
+use std::str::FromStr;
+
+use envelope::{EnhancedStatus, EnvelopeId, OriginalRecipient, Return};
+use serde::{Deserialize, Serialize};
+
+use crate::address::Mailbox;
+use crate::date::DateTime;
+use crate::header::HeaderSection;
+use crate::message_id::MessageId;
+use crate::write::assembly::Assembly;
+use crate::write::fold::FieldWriter;
+use crate::write::{DraftError, Sealed};
+
+pub use self::read::{RECIPIENTS_MAX, Report, ReportKind, ReportedRecipient, read};
+
+/// What became of a recipient (RFC 3464 §2.3.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum Action {
+    /// It could not be delivered, and nobody tries any more.
+    Failed,
+    /// It could not be delivered yet.
+    Delayed,
+    /// It was put into the recipient's mailbox.
+    Delivered,
+    /// It was handed to a system that does not report.
+    Relayed,
+    /// It was handed on to several recipients.
+    Expanded,
+}
+
+impl Action {
+    /// The word in a report.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Failed => "failed",
+            Self::Delayed => "delayed",
+            Self::Delivered => "delivered",
+            Self::Relayed => "relayed",
+            Self::Expanded => "expanded",
+        }
+    }
+}
+
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// This is not an action of RFC 3464.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not an action: failed, delayed, delivered, relayed or expanded")]
+pub struct UnknownAction;
+
+impl FromStr for Action {
+    type Err = UnknownAction;
+
+    fn from_str(text: &str) -> Result<Self, UnknownAction> {
+        let all = [Self::Failed, Self::Delayed, Self::Delivered, Self::Relayed, Self::Expanded];
+        let found = all.into_iter().find(|action| action.as_str().eq_ignore_ascii_case(text));
+        found.ok_or(UnknownAction)
+    }
+}
+
+/// One recipient in a report that we write.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReportRecipient {
+    /// ORCPT, as the sender gave it.
+    pub original_recipient: Option<OriginalRecipient>,
+    /// The address that was tried.
+    pub final_recipient: String,
+    /// What became of it.
+    pub action: Action,
+    /// The same as a code.
+    pub status: EnhancedStatus,
+    /// The host that said so.
+    pub remote_mta: Option<String>,
+    /// Its SMTP reply: `550 5.1.1 No such user`.
+    pub diagnostic: Option<String>,
+    /// The last attempt.
+    pub last_attempt: Option<DateTime>,
+    /// For a delay: until when we go on.
+    pub will_retry_until: Option<DateTime>,
+}
+
+/// How much of the message goes back.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Returned {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// The whole content.
+    Message(Vec<u8>),
+    /// The header only.
+    Header(Vec<u8>),
+}
+
+impl Returned {
+    /// Takes what the sender's RET asked for from a content.
+    pub fn from_content(content: &[u8], wanted: Return) -> Self {
+        match wanted {
+            Return::Full => Self::Message(content.to_vec()),
+            Return::Headers => {
+                let end = HeaderSection::parse(content).end();
+                Self::Header(content.get(..end).unwrap_or_default().to_vec())
+            }
+        }
+    }
+}
+
+/// A delivery report being written.
+#[derive(Clone, Debug)]
+pub struct DeliveryReport {
+    /// Who reports: usually `Mail Delivery System <postmaster@…>`.
+    pub from: Mailbox,
+    /// The author: the reverse-path of the message.
+    pub to: Mailbox,
+    /// The subject.
+    pub subject: String,
+    /// Now.
+    pub date: DateTime,
+    /// The report's own id.
+    pub message_id: MessageId,
+    /// The id of the message, for clients that show both together.
+    pub original_message_id: Option<MessageId>,
+    /// What happened and what to do, for people.
+    pub text: String,
+    /// Our host name.
+    pub reporting_mta: String,
+    /// ENVID, as the sender gave it.
+    pub envelope_id: Option<EnvelopeId>,
+    /// When the message arrived here.
+    pub arrival_date: Option<DateTime>,
+    /// The recipients that are reported on.
+    pub recipients: Vec<ReportRecipient>,
+    /// What goes back.
+    pub returned: Returned,
+}
+
+impl DeliveryReport {
+    /// Completes the report. Send it with the null reverse-path.
+    ///
+    /// # Errors
+    ///
+    /// [`DraftError`], where an address or another value cannot be written.
+    pub fn seal(self, random: &mut dyn FnMut() -> u64) -> Result<Sealed, DraftError> {
+        if self.recipients.is_empty() {
+            return Err(DraftError::Missing("recipient to report on"));
+        }
+        let header = self.header()?;
+        let status = self.delivery_status();
+        let mut parts = vec![
+            Assembly::text(&self.text, "plain"),
+            Assembly::untouched("message/delivery-status", status.into_bytes()),
+        ];
+        match self.returned {
+            Returned::Nothing => {}
+            Returned::Message(octets) => parts.push(Assembly::untouched("message/rfc822", octets)),
+            Returned::Header(octets) => {
+                parts.push(Assembly::untouched("text/rfc822-headers", octets));
+            }
+        }
+        let body = Assembly::multipart("report; report-type=delivery-status", parts, random);
+        let mut octets = header.into_bytes();
+        octets.extend_from_slice(b"MIME-Version: 1.0\r\n");
+        octets.extend_from_slice(body.fields.as_bytes());
+        octets.extend_from_slice(b"\r\n");
+        octets.extend_from_slice(&body.octets);
+        Ok(Sealed::new(octets))
+    }
+
+    fn header(&self) -> Result<String, DraftError> {
+        let mut writer = FieldWriter::default();
+        writer.addresses("From", &self.from.clone().into())?;
+        writer.addresses("To", &self.to.clone().into())?;
+        writer.text("Subject", &self.subject)?;
+        writer.text("Date", &self.date.to_string())?;
+        writer.ids("Message-ID", std::slice::from_ref(&self.message_id));
+        writer.ids("In-Reply-To", self.original_message_id.as_slice());
+        writer.ids("References", self.original_message_id.as_slice());
+        writer.text("Auto-Submitted", "auto-replied")?; // RFC 3834 §5
+        Ok(writer.finish())
+    }
+
+    /// The body of message/delivery-status (RFC 3464 §2.1): a group of fields for the message,
+    /// then one for each recipient.
+    fn delivery_status(&self) -> String {
+        let mut writer = FieldWriter::default();
+        if let Some(id) = &self.envelope_id {
+            writer.plain("Original-Envelope-Id", id.as_str());
+        }
+        writer.plain("Reporting-MTA", &format!("dns; {}", self.reporting_mta));
+        if let Some(date) = self.arrival_date {
+            writer.plain("Arrival-Date", &date.to_string());
+        }
+        for recipient in &self.recipients {
+            writer.blank_line();
+            recipient.write(&mut writer);
+        }
+        writer.finish()
+    }
+}
+
+impl ReportRecipient {
+    fn write(&self, writer: &mut FieldWriter) {
+        if let Some(original) = &self.original_recipient {
+            let value = format!("{}; {}", original.address_type(), original.address());
+            writer.plain("Original-Recipient", &value);
+        }
+        writer.plain("Final-Recipient", &format!("rfc822; {}", self.final_recipient));
+        writer.plain("Action", self.action.as_str());
+        writer.plain("Status", &self.status.to_string());
+        if let Some(host) = &self.remote_mta {
+            writer.plain("Remote-MTA", &format!("dns; {host}"));
+        }
+        if let Some(reply) = &self.diagnostic {
+            writer.plain("Diagnostic-Code", &format!("smtp; {reply}"));
+        }
+        if let Some(date) = self.last_attempt {
+            writer.plain("Last-Attempt-Date", &date.to_string());
+        }
+        if let Some(date) = self.will_retry_until {
+            writer.plain("Will-Retry-Until", &date.to_string());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,253 @@
+//! Reads reports that others wrote.
+//!
+//! Standards: RFC 3464 (delivery), RFC 8098 (disposition), RFC 5965 (abuse), RFC 6522.
+//! Not here: writing them (module `report`).
+
+use envelope::EnhancedStatus;
+
+use crate::charset::decode_unlabelled;
+use crate::date::DateTime;
+use crate::header::{Header, HeaderSection};
+use crate::message::Message;
+use crate::message_id::MessageId;
+use crate::part::Part;
+use crate::report::Action;
+
+/// Recipients taken from one report.
+pub const RECIPIENTS_MAX: usize = 10_000;
+
+/// What a report is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ReportKind {
+    /// Whether the message was delivered.
+    Delivery,
+    /// What the reader did with it.
+    Disposition,
+    /// That the reader took it for abuse.
+    Abuse,
+}
+
+impl ReportKind {
+    /// A word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Delivery => "delivery",
+            Self::Disposition => "disposition",
+            Self::Abuse => "abuse",
+        }
+    }
+}
+
+/// A report that was read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Report {
+    /// What it is about.
+    pub kind: ReportKind,
+    /// The host that reports.
+    pub reporting_mta: Option<String>,
+    /// ENVID of the message.
+    pub envelope_id: Option<String>,
+    /// When the message arrived there.
+    pub arrival_date: Option<DateTime>,
+    /// The recipients that are reported on.
+    pub recipients: Vec<ReportedRecipient>,
+    /// Message-ID of the message, as far as it was returned or named.
+    pub original_message_id: Option<MessageId>,
+}
+
+/// One recipient of a report that was read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReportedRecipient {
+    /// The address, as the sender knows it if that is said, otherwise the final one.
+    pub address: String,
+    /// The address that was tried last, if it is said.
+    pub final_address: Option<String>,
+    /// What became of it; disposition reports have none.
+    pub action: Option<Action>,
+    /// The same as a code.
+    pub status: Option<EnhancedStatus>,
+    /// The host that said so.
+    pub remote_mta: Option<String>,
+    /// What it said: the text after the type.
+    pub diagnostic: Option<String>,
+    /// Until when the reporting host goes on.
+    pub will_retry_until: Option<DateTime>,
+}
+
+impl ReportedRecipient {
+    /// Whether it failed for good.
+    pub fn is_permanent(&self) -> bool {
+        match self.status {
+            Some(status) => status.is_permanent(),
+            None => self.action == Some(Action::Failed),
+        }
+    }
+}
+
+/// Reads the report that a message is, if it is one.
+///
+/// ```
+/// let content = b"Content-Type: multipart/report; boundary=x\r\n\r\n--x\r\n\r\nSorry.\r\n\
+///     --x\r\nContent-Type: message/delivery-status\r\n\r\nReporting-MTA: dns; a.test\r\n\r\n\
+///     Final-Recipient: rfc822; b@c.test\r\nAction: failed\r\nStatus: 5.1.1\r\n\r\n--x--\r\n";
+/// let report = message::report::read(&message::Message::parse(content)).unwrap();
+/// assert_eq!(report.recipients[0].address, "b@c.test");
+/// assert!(report.recipients[0].is_permanent());
+/// ```
+pub fn read(message: &Message<'_>) -> Option<Report> {
+    let root = message.root();
+    let mut report = root.parts().find_map(|part| {
+        let content_type = part.content_type();
+        match (content_type.main(), content_type.sub()) {
+            ("message", "delivery-status" | "global-delivery-status") => Some(delivery(&part)),
+            ("message", "disposition-notification" | "global-disposition-notification") => {
+                Some(disposition(&part))
+            }
+            ("message", "feedback-report") => Some(abuse(&part)),
+            _ => None,
+        }
+    })?;
+    if report.original_message_id.is_none() {
+        report.original_message_id = returned_id(message);
+    }
+    Some(report)
+}
+
+/// The id of the message that was returned, whole or as a header.
+fn returned_id(message: &Message<'_>) -> Option<MessageId> {
+    message.root().parts().find_map(|part| {
+        if let Some(inner) = part.message() {
+            return inner.header().message_id();
+        }
+        let content_type = part.content_type();
+        let is_header = matches!(
+            (content_type.main(), content_type.sub()),
+            ("text", "rfc822-headers") | ("message", "global-headers" | "rfc822" | "global")
+        );
+        is_header.then(|| HeaderSection::parse(&part.decoded()).message_id())?
+    })
+}
+
+fn empty(kind: ReportKind) -> Report {
+    Report {
+        kind,
+        reporting_mta: None,
+        envelope_id: None,
+        arrival_date: None,
+        recipients: Vec::new(),
+        original_message_id: None,
+    }
+}
+
+fn delivery(part: &Part<'_>) -> Report {
+    let mut report = empty(ReportKind::Delivery);
+    let body = part.decoded();
+    for_each_group(&body, |group| {
+        if let Some(id) = group.value("Original-Envelope-Id") {
+            report.envelope_id = Some(id.into_owned());
+        }
+        if let Some(host) = typed(&group, "Reporting-MTA") {
+            report.reporting_mta = Some(host);
+        }
+        if let Some(date) = date(&group, "Arrival-Date") {
+            report.arrival_date = Some(date);
+        }
+        report.recipients.extend(recipient(&group));
+        report.recipients.len() < RECIPIENTS_MAX
+    });
+    report
+}
+
+fn disposition(part: &Part<'_>) -> Report {
+    let mut report = empty(ReportKind::Disposition);
+    let body = part.decoded();
+    for_each_group(&body, |group| {
+        report.recipients.extend(recipient(&group));
+        let id = group.field("Original-Message-ID");
+        report.original_message_id = id.and_then(|field| MessageId::read_one(field.raw_value()));
+        false
+    });
+    report
+}
+
+fn abuse(part: &Part<'_>) -> Report {
+    let mut report = empty(ReportKind::Abuse);
+    let body = part.decoded();
+    for_each_group(&body, |group| {
+        report.reporting_mta = typed(&group, "Reporting-MTA");
+        report.arrival_date =
+            date(&group, "Arrival-Date").or_else(|| date(&group, "Received-Date"));
+        for field in group.all("Original-Rcpt-To").take(RECIPIENTS_MAX) {
+            let address = field.value();
+            let address = address.trim_matches(['<', '>']).to_owned();
+            report.recipients.push(ReportedRecipient { address, ..nobody() });
+        }
+        false
+    });
+    report
+}
+
+/// Reads groups of fields that are separated by empty lines, while `each` says so.
+fn for_each_group(body: &[u8], mut each: impl FnMut(Header<'_>) -> bool) {
+    let mut rest = body;
+    while !rest.is_empty() {
+        let section = HeaderSection::parse(rest);
+        if section.header().fields().next().is_some() && !each(section.header()) {
+            return;
+        }
+        rest = rest.get(section.end().max(1)..).unwrap_or_default();
+    }
+}
+
+fn nobody() -> ReportedRecipient {
+    ReportedRecipient {
+        address: String::new(),
+        final_address: None,
+        action: None,
+        status: None,
+        remote_mta: None,
+        diagnostic: None,
+        will_retry_until: None,
+    }
+}
+
+fn recipient(group: &Header<'_>) -> Option<ReportedRecipient> {
+    let original = address(group, "Original-Recipient");
+    let last = address(group, "Final-Recipient");
+    let action = group.value("Action").and_then(|value| value.split(' ').next()?.parse().ok());
+    let status = group.value("Status");
+    if original.is_none() && last.is_none() {
+        return None;
+    }
+    Some(ReportedRecipient {
+        address: original.or_else(|| last.clone()).unwrap_or_default(),
+        final_address: last,
+        action,
+        status: status.and_then(|value| EnhancedStatus::at_start_of(&value)),
+        remote_mta: typed(group, "Remote-MTA"),
+        diagnostic: typed(group, "Diagnostic-Code"),
+        will_retry_until: date(group, "Will-Retry-Until"),
+    })
+}
+
+/// The value after its type: `dns; a.test` is `a.test`.
+fn typed(group: &Header<'_>, name: &str) -> Option<String> {
+    let value = group.value(name)?;
+    let value = match value.split_once(';') {
+        Some((kind, value)) if !kind.trim().contains(' ') => value.trim(),
+        _ => value.trim(),
+    };
+    (!value.is_empty()).then(|| value.to_owned())
+}
+
+fn address(group: &Header<'_>, name: &str) -> Option<String> {
+    let value = typed(group, name)?;
+    let value = value.trim_start_matches('<').trim_end_matches('>').trim();
+    (!value.is_empty()).then(|| value.to_owned())
+}
+
+fn date(group: &Header<'_>, name: &str) -> Option<DateTime> {
+    let field = group.field(name)?;
+    DateTime::parse(&decode_unlabelled(field.raw_value())).ok()
+}

@@ -1,0 +1,81 @@
+//! Reports are written as the standard says, and read again.
+
+use envelope::{EnhancedStatus, EnvelopeId, OriginalRecipient, Return};
+
+use super::{Action, DeliveryReport, ReportKind, ReportRecipient, Returned, read};
+use crate::{DateTime, Mailbox, Message, TransferEncoding};
+
+fn report(returned: Returned) -> DeliveryReport {
+    let date = DateTime::from_unix(1_700_000_000);
+    DeliveryReport {
+        from: Mailbox::named("Mail Delivery System", "postmaster@mx.example.org"),
+        to: Mailbox::new("ada@example.net"),
+        subject: "Not delivered: Grüße".to_owned(),
+        date,
+        message_id: "r1@mx.example.org".parse().unwrap(),
+        original_message_id: Some("m1@example.net".parse().unwrap()),
+        text: "Bob has no mailbox here.\n".to_owned(),
+        reporting_mta: "mx.example.org".to_owned(),
+        envelope_id: Some(EnvelopeId::new("QQ 314159").unwrap()),
+        arrival_date: Some(date),
+        recipients: vec![ReportRecipient {
+            original_recipient: Some(OriginalRecipient::rfc822("Bob@example.org").unwrap()),
+            final_recipient: "bob@example.org".to_owned(),
+            action: Action::Failed,
+            status: EnhancedStatus::new(5, 1, 1),
+            remote_mta: Some("mail.example.org".to_owned()),
+            diagnostic: Some("550 5.1.1 no such user\r\nX-Evil: ü".to_owned()),
+            last_attempt: Some(date),
+            will_retry_until: None,
+        }],
+        returned,
+    }
+}
+
+const ORIGINAL: &[u8] =
+    b"From: ada@example.net\r\nMessage-ID: <m1@example.net>\r\n\r\nGr\xFC\xDFe\r\n";
+
+#[test]
+fn a_written_report_is_read_again() {
+    let sealed = report(Returned::from_content(ORIGINAL, Return::Full)).seal(&mut || 7).unwrap();
+    let message = Message::parse(sealed.octets());
+    assert_eq!(message.defects(), []);
+    assert_eq!(message.header().value("Auto-Submitted").as_deref(), Some("auto-replied"));
+    assert_eq!(message.root().transfer_encoding(), TransferEncoding::EightBit);
+    let returned = message.part("3").unwrap();
+    assert_eq!(returned.body(), ORIGINAL);
+    assert_eq!(returned.transfer_encoding(), TransferEncoding::EightBit);
+    let found = read(&message).unwrap();
+    assert_eq!(found.kind, ReportKind::Delivery);
+    assert_eq!(found.envelope_id.as_deref(), Some("QQ 314159"));
+    assert_eq!(found.reporting_mta.as_deref(), Some("mx.example.org"));
+    assert_eq!(found.original_message_id.unwrap().as_str(), "m1@example.net");
+    let [recipient] = found.recipients.as_slice() else { panic!("{:?}", found.recipients) };
+    assert_eq!(recipient.address, "Bob@example.org");
+    assert_eq!(recipient.final_address.as_deref(), Some("bob@example.org"));
+    assert_eq!(recipient.diagnostic.as_deref(), Some("550 5.1.1 no such user X-Evil: ?"));
+    assert!(recipient.is_permanent());
+}
+
+#[test]
+fn only_the_header_goes_back_where_that_is_wanted() {
+    let returned = Returned::from_content(ORIGINAL, Return::Headers);
+    let sealed = report(returned).seal(&mut || 7).unwrap();
+    let message = Message::parse(sealed.octets());
+    let part = message.part("3").unwrap();
+    assert!(part.content_type().is("text", "rfc822-headers"));
+    assert!(part.body().ends_with(b"<m1@example.net>\r\n\r\n"), "{:?}", part.body());
+    assert!(!sealed.is_eight_bit());
+    assert_eq!(read(&message).unwrap().original_message_id.unwrap().as_str(), "m1@example.net");
+}
+
+#[test]
+fn a_report_on_nobody_is_no_report() {
+    let report = DeliveryReport { recipients: Vec::new(), ..report(Returned::Nothing) };
+    assert!(report.seal(&mut || 7).is_err());
+}
+
+#[test]
+fn other_messages_are_no_reports() {
+    assert_eq!(read(&Message::parse(ORIGINAL)), None);
+}

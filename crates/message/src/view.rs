@@ -1,0 +1,201 @@
+//! What people see of a message: its text, and what is attached.
+//!
+//! Standards: RFC 8621 §4.1.4 (which parts are text, which are attachments), RFC 3676
+//! (format=flowed).
+//! Not here: HTML for a browser (crate `web`).
+
+mod flowed;
+mod html;
+
+use crate::content::ContentType;
+use crate::message::Message;
+use crate::part::{Part, PartKind};
+use crate::structure::DEPTH_MAX;
+
+/// The parts of a message by what they are for (RFC 8621 §4.1.4).
+#[derive(Clone, Debug, Default)]
+pub struct BodyParts<'a> {
+    /// What to show where there is only text.
+    pub text: Vec<Part<'a>>,
+    /// What to show where there is HTML.
+    pub html: Vec<Part<'a>>,
+    /// Everything else.
+    pub attachments: Vec<Part<'a>>,
+}
+
+impl Message<'_> {
+    /// Sorts the parts by what they are for. Parts of messages in this message are not among
+    /// them: those messages are attachments.
+    pub fn body_parts(&self) -> BodyParts<'_> {
+        Sorter::default().sort(self.root())
+    }
+
+    /// The text to show to people, with LF line ends: plain text where there is some,
+    /// otherwise what HTML says, without its markup.
+    pub fn text_to_show(&self) -> String {
+        let mut shown = String::new();
+        for part in self.body_parts().text {
+            let content_type = part.content_type();
+            let Some(text) = part.text() else { continue };
+            let text = if content_type.is("text", "html") {
+                html::to_text(&text)
+            } else {
+                flowed::joined(&text, &content_type)
+            };
+            if !shown.is_empty() && !text.is_empty() && !shown.ends_with("\n\n") {
+                shown.push('\n');
+            }
+            shown.push_str(&text);
+        }
+        shown
+    }
+
+    /// The HTML to show, if the author wrote some. It is as it came: dangerous.
+    pub fn html(&self) -> Option<String> {
+        let parts = self.body_parts().html;
+        let mut html = parts.iter().filter(|part| part.content_type().is("text", "html"));
+        let text = html.next()?.text()?.into_owned();
+        Some(html.filter_map(Part::text).fold(text, |text, more| text + &more))
+    }
+
+    /// The attachments, in their order.
+    pub fn attachments(&self) -> Vec<Part<'_>> {
+        self.body_parts().attachments
+    }
+}
+
+/// Where the walk through a multipart is.
+struct Frame<'a> {
+    rest: Box<dyn Iterator<Item = Part<'a>> + 'a>,
+    is_first: bool,
+    is_alternative: bool,
+    is_related: bool,
+    is_in_alternative: bool,
+    /// Whether parts still go to these lists; the standard's `null`.
+    takes_text: bool,
+    takes_html: bool,
+    text_before: usize,
+    html_before: usize,
+}
+
+#[derive(Default)]
+struct Sorter<'a> {
+    sorted: BodyParts<'a>,
+    frames: Vec<Frame<'a>>,
+}
+
+impl<'a> Sorter<'a> {
+    fn sort(mut self, root: Part<'a>) -> BodyParts<'a> {
+        self.enter(Box::new(std::iter::once(root)), "mixed", Place::default());
+        while let Some(frame) = self.frames.last_mut() {
+            match frame.rest.next() {
+                Some(part) => self.part(part),
+                None => self.leave(),
+            }
+        }
+        self.sorted
+    }
+
+    fn enter(&mut self, rest: Box<dyn Iterator<Item = Part<'a>> + 'a>, sub: &str, place: Place) {
+        let is_alternative = sub == "alternative";
+        self.frames.push(Frame {
+            rest,
+            is_first: true,
+            is_alternative,
+            is_related: sub == "related",
+            is_in_alternative: place.is_in_alternative || is_alternative,
+            takes_text: place.takes_text,
+            takes_html: place.takes_html,
+            text_before: self.sorted.text.len(),
+            html_before: self.sorted.html.len(),
+        });
+    }
+
+    fn part(&mut self, part: Part<'a>) {
+        let Some(frame) = self.frames.last_mut() else { return };
+        let is_first = std::mem::replace(&mut frame.is_first, false);
+        let content_type = part.content_type();
+        if part.kind() == PartKind::Multipart {
+            let place = Place {
+                is_in_alternative: frame.is_in_alternative,
+                takes_text: frame.takes_text,
+                takes_html: frame.takes_html,
+            };
+            if self.frames.len() <= DEPTH_MAX + 1 {
+                self.enter(Box::new(part.parts()), content_type.sub(), place);
+            }
+            return;
+        }
+        let is_media = matches!(content_type.main(), "image" | "audio" | "video");
+        let is_plain = content_type.is("text", "plain");
+        let is_html = content_type.is("text", "html");
+        let is_inline = part.kind() == PartKind::Leaf
+            && !part.is_attachment()
+            && (is_plain || is_html || is_media)
+            && (is_first || !frame.is_related && (is_media || part.declared_file_name().is_none()));
+        if !is_inline {
+            self.sorted.attachments.push(part);
+            return;
+        }
+        if frame.is_alternative {
+            let list = match () {
+                () if is_plain => &mut self.sorted.text,
+                () if is_html => &mut self.sorted.html,
+                () => &mut self.sorted.attachments,
+            };
+            list.push(part);
+            return;
+        }
+        if frame.is_in_alternative {
+            frame.takes_html &= !is_plain;
+            frame.takes_text &= !is_html;
+        }
+        if frame.takes_text {
+            self.sorted.text.push(part);
+        }
+        if frame.takes_html {
+            self.sorted.html.push(part);
+        }
+        if is_media && !(frame.takes_text && frame.takes_html) {
+            self.sorted.attachments.push(part);
+        }
+    }
+
+    /// At the end of an alternative, what is there in one form stands for the other too.
+    fn leave(&mut self) {
+        let Some(frame) = self.frames.pop() else { return };
+        if !(frame.is_alternative && frame.takes_text && frame.takes_html) {
+            return;
+        }
+        let BodyParts { text, html, .. } = &mut self.sorted;
+        let (text_grew, html_grew) =
+            (text.len() > frame.text_before, html.len() > frame.html_before);
+        if html_grew && !text_grew {
+            text.extend_from_slice(html.get(frame.html_before..).unwrap_or_default());
+        } else if text_grew && !html_grew {
+            html.extend_from_slice(text.get(frame.text_before..).unwrap_or_default());
+        }
+    }
+}
+
+/// What a multipart takes over from the one around it.
+#[derive(Clone, Copy)]
+struct Place {
+    is_in_alternative: bool,
+    takes_text: bool,
+    takes_html: bool,
+}
+
+impl Default for Place {
+    fn default() -> Self {
+        Self { is_in_alternative: false, takes_text: true, takes_html: true }
+    }
+}
+
+/// Whether a parameter says yes.
+fn says(content_type: &ContentType, name: &str, value: &str) -> bool {
+    content_type.parameter(name).is_some_and(|found| found.eq_ignore_ascii_case(value))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,263 @@
+//! Writing messages: drafts are open, sealed messages are complete.
+//!
+//! ```text
+//!   Draft ─ seal ─→ Sealed      the only form that may be sent or stored as sent
+//!     ├ fields: folded, encoded words only where there is no other way   (module `fold`)
+//!     └ parts: each in the shortest encoding that is safe on every path  (module `assembly`)
+//! ```
+//!
+//! Nothing that a draft holds can break out of its place: a line break in a field's value, an
+//! address or a file name is an error.
+//!
+//! Standards: RFC 5322 §3.6, RFC 2045, RFC 2046, RFC 2047, RFC 2183, RFC 2231.
+//! Not here: who may send as whom (crate `mta`).
+
+pub(crate) mod assembly;
+pub(crate) mod fold;
+
+use crate::address::{AddressList, Mailbox};
+use crate::date::DateTime;
+use crate::header::HeaderSection;
+use crate::message_id::MessageId;
+use crate::write::assembly::Assembly;
+use crate::write::fold::FieldWriter;
+
+/// Longest line of a message, without its CRLF (RFC 5322 §2.1.1).
+pub(crate) const LINE_OCTETS_MAX: usize = 998;
+
+/// A message being written. Fields may be missing.
+///
+/// ```
+/// use message::{DateTime, Draft, Mailbox, MessageId};
+/// let now = DateTime::from_unix(1_700_000_000);
+/// let draft = Draft {
+///     from: Mailbox::named("Ada", "ada@example.org").into(),
+///     to: Mailbox::new("bob@example.net").into(),
+///     subject: "Grüße".to_owned(),
+///     date: Some(now),
+///     message_id: Some(MessageId::new(now, 42, "example.org")),
+///     text: Some("Hello!\n".to_owned()),
+///     ..Draft::default()
+/// };
+/// let sealed = draft.seal(&mut || 4).unwrap();
+/// let text = String::from_utf8(sealed.into_octets()).unwrap();
+/// assert!(text.starts_with("From: Ada <ada@example.org>\r\nTo: bob@example.net\r\n"));
+/// assert!(text.ends_with("\r\n\r\nHello!\r\n"));
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct Draft {
+    /// The authors; at least one.
+    pub from: AddressList,
+    /// Who sends it, where that is not the only author.
+    pub sender: Option<Mailbox>,
+    /// Where replies should go, where that is not to the authors.
+    pub reply_to: AddressList,
+    /// The addressees.
+    pub to: AddressList,
+    /// Those who get a copy.
+    pub cc: AddressList,
+    /// Those who get a copy that nobody knows of: never written, only in
+    /// [`recipients`](Self::recipients).
+    pub bcc: AddressList,
+    /// The subject, unencoded; no field is written for an empty one.
+    pub subject: String,
+    /// When it was written.
+    pub date: Option<DateTime>,
+    /// Its name in the world.
+    pub message_id: Option<MessageId>,
+    /// What it answers.
+    pub in_reply_to: Vec<MessageId>,
+    /// The conversation that it belongs to, the oldest first.
+    pub references: Vec<MessageId>,
+    /// More fields: name and unencoded value.
+    pub extra: Vec<(String, String)>,
+    /// The text. Line ends may be LF or CRLF.
+    pub text: Option<String>,
+    /// The same in HTML.
+    pub html: Option<String>,
+    /// Files that go with it.
+    pub attachments: Vec<Attachment>,
+}
+
+/// A file in a draft.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Attachment {
+    /// What it is called; empty for no name.
+    pub name: String,
+    /// Its type, such as `image/png`; empty for unknown content.
+    pub content_type: String,
+    /// The octets, unencoded.
+    pub octets: Vec<u8>,
+    /// For a picture that the HTML shows as `cid:…`: its id, without brackets.
+    pub content_id: Option<String>,
+}
+
+/// Why a draft is no message yet.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum DraftError {
+    /// A field that every message has is not set.
+    #[error("the message has no {0}")]
+    Missing(&'static str),
+    /// A line break or control character in the value of a field.
+    #[error("line break not allowed in {0}")]
+    LineBreak(String),
+    /// An address that cannot be written so that it is read the same.
+    #[error("not an address: {0}")]
+    Address(String),
+    /// A field name that is none, or that the draft writes itself.
+    #[error("this field cannot be added: {0}")]
+    Field(String),
+    /// A content type that is none.
+    #[error("not a content type: {0}")]
+    ContentType(String),
+    /// Octets that are no complete message (only when they are taken as sealed).
+    #[error("a line is longer than 998 octets, or does not end with CRLF")]
+    Lines,
+}
+
+/// A complete message: it has From, Date and Message-ID (RFC 5322 §3.6), lines of at most 998
+/// octets, and CRLF at the end of each.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sealed {
+    octets: Vec<u8>,
+}
+
+impl Sealed {
+    pub(crate) fn new(octets: Vec<u8>) -> Self {
+        Self { octets }
+    }
+
+    /// Takes octets that were sealed before, for example from an outbox.
+    ///
+    /// # Errors
+    ///
+    /// What keeps them from being a complete message.
+    pub fn reopen(octets: Vec<u8>) -> Result<Self, DraftError> {
+        let section = HeaderSection::parse(&octets);
+        if section.from().mailboxes().all(|mailbox| mailbox.address.is_empty()) {
+            return Err(DraftError::Missing("From"));
+        }
+        if section.date().is_none() {
+            return Err(DraftError::Missing("Date"));
+        }
+        if section.message_id().is_none() {
+            return Err(DraftError::Missing("Message-ID"));
+        }
+        if !assembly::has_good_lines(&octets) {
+            return Err(DraftError::Lines);
+        }
+        Ok(Self { octets })
+    }
+
+    /// The message.
+    pub fn octets(&self) -> &[u8] {
+        &self.octets
+    }
+
+    /// The message, given away.
+    pub fn into_octets(self) -> Vec<u8> {
+        self.octets
+    }
+
+    /// Whether it needs BODY=8BITMIME on its way (RFC 6152).
+    pub fn is_eight_bit(&self) -> bool {
+        !self.octets.is_ascii()
+    }
+
+    /// Whether its header has UTF-8 in it, so that it needs SMTPUTF8 on its way (RFC 6531).
+    pub fn needs_smtputf8(&self) -> bool {
+        let end = HeaderSection::parse(&self.octets).end();
+        !self.octets.get(..end).unwrap_or_default().is_ascii()
+    }
+}
+
+impl Draft {
+    /// Everybody that the message goes to: To, Cc and Bcc, each address once.
+    pub fn recipients(&self) -> Vec<&Mailbox> {
+        let mut seen = std::collections::BTreeSet::new();
+        let lists = [&self.to, &self.cc, &self.bcc];
+        let all = lists.into_iter().flat_map(AddressList::mailboxes);
+        all.filter(|mailbox| seen.insert(mailbox.address.as_str())).collect()
+    }
+
+    /// Completes the message. `random` is asked for boundaries.
+    ///
+    /// # Errors
+    ///
+    /// [`DraftError`] says what is missing or cannot be written.
+    pub fn seal(self, random: &mut dyn FnMut() -> u64) -> Result<Sealed, DraftError> {
+        let mut header = self.header()?;
+        let body = self.body(random)?;
+        header.push_str("MIME-Version: 1.0\r\n");
+        header.push_str(&body.fields);
+        let mut octets = header.into_bytes();
+        octets.extend_from_slice(b"\r\n");
+        octets.extend_from_slice(&body.octets);
+        Ok(Sealed::new(octets))
+    }
+
+    fn header(&self) -> Result<String, DraftError> {
+        if self.from.mailboxes().next().is_none() {
+            return Err(DraftError::Missing("From"));
+        }
+        let date = self.date.ok_or(DraftError::Missing("Date"))?;
+        let id = self.message_id.as_ref().ok_or(DraftError::Missing("Message-ID"))?;
+        let mut writer = FieldWriter::default();
+        writer.addresses("From", &self.from)?;
+        if let Some(sender) = &self.sender {
+            writer.addresses("Sender", &sender.clone().into())?;
+        }
+        writer.addresses("Reply-To", &self.reply_to)?;
+        writer.addresses("To", &self.to)?;
+        writer.addresses("Cc", &self.cc)?;
+        if !self.subject.is_empty() {
+            writer.text("Subject", &self.subject)?;
+        }
+        writer.text("Date", &date.to_string())?;
+        writer.ids("Message-ID", std::slice::from_ref(id));
+        writer.ids("In-Reply-To", &self.in_reply_to);
+        writer.ids("References", &self.references);
+        for (name, value) in &self.extra {
+            writer.extra(name, value)?;
+        }
+        Ok(writer.finish())
+    }
+
+    fn body(&self, random: &mut dyn FnMut() -> u64) -> Result<Assembly, DraftError> {
+        let (inline, attached): (Vec<_>, Vec<_>) = self
+            .attachments
+            .iter()
+            .partition(|one| one.content_id.is_some() && self.html.is_some());
+        let html = match &self.html {
+            None => None,
+            Some(html) => {
+                let html = Assembly::text(html, "html");
+                let mut parts = vec![html];
+                for one in inline {
+                    parts.push(Assembly::attachment(one)?);
+                }
+                Some(Assembly::multipart_or_only("related; type=\"text/html\"", parts, random))
+            }
+        };
+        let text = self.text.as_deref().map(|text| Assembly::text(text, "plain"));
+        let letter = match (text, html) {
+            (None, None) => None,
+            (text, html) => {
+                let parts = text.into_iter().chain(html).collect();
+                Some(Assembly::multipart_or_only("alternative", parts, random))
+            }
+        };
+        if attached.is_empty() {
+            return Ok(letter.unwrap_or_else(|| Assembly::text("", "plain")));
+        }
+        let mut parts: Vec<_> = letter.into_iter().collect();
+        for one in attached {
+            parts.push(Assembly::attachment(one)?);
+        }
+        Ok(Assembly::multipart("mixed", parts, random))
+    }
+}
+
+#[cfg(test)]
+mod tests;
