@@ -21,6 +21,7 @@ pub mod drive;
 pub mod net;
 pub mod random;
 pub mod shutdown;
+pub mod task;
 pub mod tls;
 
 pub use accept::{AcceptLimits, Acceptor, Gate};
@@ -31,4 +32,5 @@ pub use drive::{Drive, Ended, Interrupt, Next, Pump, PumpLimits, Start, serve};
 pub use net::{BoxFuture, Datagram, Listener, Net, Stream, TokioNet};
 pub use random::{Random, SystemRandom};
 pub use shutdown::Shutdown;
+pub use task::Task;
 pub use tls::{ClientTls, ServerTls, TlsFacts, Verified};
