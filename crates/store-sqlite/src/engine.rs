@@ -1,0 +1,366 @@
+//! The promises of `store::Store`, each handed to the writer or to a reader.
+//!
+//! Not here: what the operations do.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use envelope::Domain;
+use rusqlite::Connection;
+use store::{
+    Accept, Accepted, Account, AccountId, AccountUse, Alias, AliasKey, Announcement, Change,
+    Changes, Content, Counters, Credential, DomainRow, Due, Entry, Finish, FlagChange, Mailbox,
+    MailboxId, MessageId, Modseq, NewAccount, NewEvent, NewMailbox, Note, Pending, QueueFilter,
+    Repair, Spool, Steer, Store, StoreError, SubmissionId, SubmissionKey, SubmissionView, Summary,
+    Uid, UnixMillis, VerifyReport,
+};
+use tokio::sync::{broadcast, oneshot};
+
+use crate::accept::{Body, Incoming, accept, mailbox_key, make_mailbox};
+use crate::batch::{Batch, Guard};
+use crate::readers::snapshot;
+use crate::segments::whole;
+use crate::shared::Shared;
+use crate::spool::ArrivingContent;
+use crate::waiting::{Answer, Kind, Operation};
+use crate::{SqliteStore, directory, finish, mailboxes, notes, queue, verify};
+
+/// Content that is bigger gets a segment of its own, written beside the writer.
+const SMALL_CONTENT_OCTETS_MAX: u64 = 1024 * 1024;
+
+/// Content in memory up to this is hashed where it comes in; more is left to a reader thread.
+const INLINE_CONTENT_OCTETS_MAX: u64 = 128 * 1024;
+
+/// An operation for the writer, and where its answer arrives.
+fn operation<T: Send + 'static>(
+    (kind, octets): (Kind, u64),
+    guard: Guard,
+    sender: oneshot::Sender<Result<T, StoreError>>,
+    run: impl FnOnce(&mut Batch<'_>) -> Result<T, StoreError> + Send + 'static,
+) -> Operation {
+    let run = move |batch: Option<&mut Batch<'_>>| -> Answer {
+        let result = match batch {
+            Some(batch) => batch.attempt(guard, run),
+            None => Err(StoreError::Closed), // the commit's error goes before it
+        };
+        Box::new(move |commit| {
+            // The caller may have gone.
+            drop(sender.send(commit.and(result)));
+        })
+    };
+    Operation { kind, octets, run: Box::new(run) }
+}
+
+fn pending<'a, T: Send + 'a>(
+    pushed: Result<(), StoreError>,
+    receiver: oneshot::Receiver<Result<T, StoreError>>,
+) -> Pending<'a, T> {
+    Box::pin(async move {
+        pushed?;
+        receiver.await.unwrap_or(Err(StoreError::Closed))
+    })
+}
+
+impl SqliteStore {
+    fn write<T: Send + 'static>(
+        &self,
+        run: impl FnOnce(&mut Batch<'_>) -> Result<T, StoreError> + Send + 'static,
+    ) -> Pending<'_, T> {
+        let (sender, receiver) = oneshot::channel();
+        let operation = operation((Kind::Other, 0), Guard::Savepoint, sender, run);
+        pending(self.shared.waiting.push(operation), receiver)
+    }
+
+    fn view<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Pending<'_, T> {
+        self.aside(move |connection| snapshot(connection, read))
+    }
+
+    fn aside<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&mut Connection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Pending<'_, T> {
+        let (sender, receiver) = oneshot::channel();
+        let read = move |connection: &mut Connection| drop(sender.send(read(connection)));
+        pending(self.readers.run(Box::new(read)), receiver)
+    }
+
+    /// Whether there is room for something new. Asked anew each time, so that it recovers.
+    fn check_room(&self, octets: u64) -> Result<(), StoreError> {
+        let segments = &self.shared.segments;
+        let free = segments.disk().free_octets(segments.folder()).map_err(|error| {
+            StoreError::Io { action: "ask for free space".to_owned(), reason: error.to_string() }
+        })?;
+        if free < self.reserve_octets.saturating_add(octets) {
+            return Err(StoreError::Full);
+        }
+        Ok(())
+    }
+}
+
+/// Brings content into the form in which the writer takes it.
+fn prepare(shared: &Shared, mut accept: Accept) -> Result<Incoming, StoreError> {
+    let content = std::mem::replace(&mut accept.content, Content::Memory(Bytes::new()));
+    let body = if content.octets() > SMALL_CONTENT_OCTETS_MAX {
+        let message = shared.take_message();
+        let alone = shared.segments.write_alone(message, &content)?;
+        shared.count_alone(content.octets());
+        Body::Alone { message, alone }
+    } else {
+        let octets = match content {
+            Content::Memory(octets) => octets,
+            Content::File(_) => whole(&content)?.into(),
+        };
+        let blake3 = *blake3::hash(&octets).as_bytes();
+        Body::Small { octets, blake3 }
+    };
+    Ok(Incoming { accept, body })
+}
+
+fn is_small(content: &Content) -> bool {
+    matches!(content, Content::Memory(octets) if octets.len() as u64 <= INLINE_CONTENT_OCTETS_MAX)
+}
+
+fn push_accept(
+    shared: &Shared,
+    incoming: Incoming,
+    sender: oneshot::Sender<Result<Accepted, StoreError>>,
+) -> Result<(), StoreError> {
+    let facts = (Kind::Accept, incoming.body.batch_octets());
+    let run = move |batch: &mut Batch<'_>| accept(batch, incoming);
+    shared.waiting.push(operation(facts, Guard::ChecksFirst, sender, run))
+}
+
+fn push_finish(
+    shared: &Shared,
+    mut finish: Finish,
+    sender: oneshot::Sender<Result<(), StoreError>>,
+) -> Result<(), StoreError> {
+    let notices = std::mem::take(&mut finish.notices);
+    let notices = notices.into_iter().map(|notice| prepare(shared, notice));
+    let notices = notices.collect::<Result<Vec<_>, _>>()?;
+    let octets = notices.iter().map(|notice| notice.body.batch_octets()).sum();
+    let run = move |batch: &mut Batch<'_>| finish::finish(batch, &finish, notices);
+    shared.waiting.push(operation((Kind::Other, octets), Guard::Savepoint, sender, run))
+}
+
+impl Store for SqliteStore {
+    fn spool(&self) -> Result<Box<dyn Spool>, StoreError> {
+        self.check_room(0)?;
+        let segments = &self.shared.segments;
+        let folder = segments.folder().to_owned();
+        let disk = Arc::clone(segments.disk());
+        Ok(Box::new(ArrivingContent::new(disk, folder, &self.budget)))
+    }
+
+    fn announce(&self) -> Announcement {
+        self.shared.waiting.announce()
+    }
+
+    fn accept(&self, accept: Accept) -> Pending<'_, Accepted> {
+        let (sender, receiver) = oneshot::channel();
+        let pushed = self.check_room(accept.content.octets()).and_then(|()| {
+            if is_small(&accept.content) {
+                return push_accept(&self.shared, prepare(&self.shared, accept)?, sender);
+            }
+            let shared = Arc::clone(&self.shared);
+            self.readers.run(Box::new(move |_| match prepare(&shared, accept) {
+                Ok(incoming) => {
+                    // A push that failed drops the sender: the answer is that we are closed.
+                    drop(push_accept(&shared, incoming, sender));
+                }
+                Err(error) => drop(sender.send(Err(error))),
+            }))
+        });
+        pending(pushed, receiver)
+    }
+
+    fn finish(&self, finish: Finish) -> Pending<'_, ()> {
+        let (sender, receiver) = oneshot::channel();
+        let pushed = if finish.notices.iter().all(|notice| is_small(&notice.content)) {
+            push_finish(&self.shared, finish, sender)
+        } else {
+            let shared = Arc::clone(&self.shared);
+            self.readers.run(Box::new(move |_| drop(push_finish(&shared, finish, sender))))
+        };
+        pending(pushed, receiver)
+    }
+
+    fn record(&self, submission: SubmissionId, events: Vec<NewEvent>) -> Pending<'_, ()> {
+        self.write(move |batch| finish::record(batch, submission, &events))
+    }
+
+    fn lease_due(
+        &self,
+        now: UnixMillis,
+        lease_until: UnixMillis,
+        limit: u32,
+    ) -> Pending<'_, Vec<Due>> {
+        self.write(move |batch| queue::lease_due(batch, now, lease_until, limit))
+    }
+
+    fn next_due(&self) -> Pending<'_, Option<UnixMillis>> {
+        self.write(move |batch| queue::next_due(batch.database, batch.leases))
+    }
+
+    fn steer(&self, steer: Steer) -> Pending<'_, Vec<u32>> {
+        self.write(move |batch| finish::steer(batch, &steer))
+    }
+
+    fn queue(&self, filter: QueueFilter) -> Pending<'_, Vec<Summary>> {
+        self.view(move |database| queue::queue(database, &filter))
+    }
+
+    fn submission(&self, id: SubmissionId) -> Pending<'_, Option<SubmissionView>> {
+        self.view(move |database| queue::submission(database, id))
+    }
+
+    fn find_submissions(&self, key: SubmissionKey) -> Pending<'_, Vec<SubmissionId>> {
+        self.view(move |database| queue::find(database, &key))
+    }
+
+    fn forget_settled(&self, before: UnixMillis) -> Pending<'_, u64> {
+        self.write(move |batch| finish::forget_settled(batch, before))
+    }
+
+    fn mailboxes(&self, account: AccountId) -> Pending<'_, Vec<Mailbox>> {
+        self.view(move |database| mailboxes::mailboxes(database, account))
+    }
+
+    fn create_mailbox(&self, account: AccountId, mailbox: NewMailbox) -> Pending<'_, Mailbox> {
+        self.write(move |batch| {
+            if batch.account(account)?.is_none() {
+                return Err(StoreError::NotFound { what: format!("account {}", account.0) });
+            }
+            if mailbox.name.is_empty() {
+                return Err(StoreError::Refused { reason: "a mailbox needs a name".to_owned() });
+            }
+            if batch.mailbox_named(account, mailbox_key(&mailbox.name))?.is_some() {
+                return Err(StoreError::Exists { what: format!("mailbox {}", mailbox.name) });
+            }
+            let modseq = batch.next_modseq();
+            let id = make_mailbox(batch, account, &mailbox, modseq)?;
+            mailboxes::mailbox(batch.database, id)
+        })
+    }
+
+    fn entries(&self, account: AccountId, mailbox: MailboxId) -> Pending<'_, Vec<Entry>> {
+        self.view(move |database| mailboxes::entries(database, account, mailbox))
+    }
+
+    fn entry(
+        &self,
+        account: AccountId,
+        mailbox: MailboxId,
+        uid: Uid,
+    ) -> Pending<'_, Option<Entry>> {
+        self.view(move |database| mailboxes::entry(database, account, mailbox, uid))
+    }
+
+    fn read(&self, message: MessageId, offset: u64, octets_max: usize) -> Pending<'_, Bytes> {
+        let segments = Arc::clone(&self.shared.segments);
+        self.view(move |database| {
+            let place = mailboxes::place(database, message)?
+                .ok_or_else(|| StoreError::NotFound { what: format!("message {}", message.0) })?;
+            segments.read(place, offset, octets_max)
+        })
+    }
+
+    fn set_flags(
+        &self,
+        account: AccountId,
+        mailbox: MailboxId,
+        uids: Vec<Uid>,
+        change: FlagChange,
+    ) -> Pending<'_, Modseq> {
+        self.write(move |batch| mailboxes::set_flags(batch, account, mailbox, &uids, &change))
+    }
+
+    fn expunge(
+        &self,
+        account: AccountId,
+        mailbox: MailboxId,
+        uids: Vec<Uid>,
+    ) -> Pending<'_, Modseq> {
+        self.write(move |batch| mailboxes::expunge(batch, account, mailbox, &uids))
+    }
+
+    fn changes(&self, account: AccountId, since: Modseq) -> Pending<'_, Changes> {
+        self.view(move |database| mailboxes::changes(database, account, since))
+    }
+
+    fn domains(&self) -> Pending<'_, Vec<DomainRow>> {
+        self.view(directory::domains)
+    }
+
+    fn add_domain(&self, domain: Domain, at: UnixMillis) -> Pending<'_, ()> {
+        self.write(move |batch| directory::add_domain(batch, &domain, at))
+    }
+
+    fn remove_domain(&self, domain: Domain) -> Pending<'_, ()> {
+        self.write(move |batch| directory::remove_domain(batch, &domain))
+    }
+
+    fn accounts(&self) -> Pending<'_, Vec<Account>> {
+        self.view(directory::accounts)
+    }
+
+    fn account_use(&self, account: AccountId) -> Pending<'_, AccountUse> {
+        self.view(move |database| mailboxes::account_use(database, account))
+    }
+
+    fn add_account(&self, account: NewAccount) -> Pending<'_, AccountId> {
+        self.write(move |batch| directory::add_account(batch, &account))
+    }
+
+    fn set_credential(&self, account: AccountId, credential: Credential) -> Pending<'_, ()> {
+        self.write(move |batch| directory::set_credential(batch, account, &credential))
+    }
+
+    fn remove_account(&self, account: AccountId) -> Pending<'_, ()> {
+        self.write(move |batch| directory::remove_account(batch, account))
+    }
+
+    fn aliases(&self) -> Pending<'_, Vec<Alias>> {
+        self.view(directory::aliases)
+    }
+
+    fn set_alias(&self, alias: Alias) -> Pending<'_, ()> {
+        self.write(move |batch| directory::set_alias(batch, &alias))
+    }
+
+    fn remove_alias(&self, alias: AliasKey) -> Pending<'_, ()> {
+        self.write(move |batch| directory::remove_alias(batch, &alias))
+    }
+
+    fn notes(&self, account: AccountId, prefix: &str) -> Pending<'_, Vec<Note>> {
+        let prefix = prefix.to_owned();
+        self.view(move |database| notes::read(database, account, &prefix))
+    }
+
+    fn set_notes(&self, notes: Vec<Note>) -> Pending<'_, ()> {
+        self.write(move |batch| {
+            for note in &notes {
+                if batch.account(note.account)?.is_none() {
+                    let what = format!("account {}", note.account.0);
+                    return Err(StoreError::NotFound { what });
+                }
+            }
+            notes::write(batch, &notes)
+        })
+    }
+
+    fn subscribe(&self) -> broadcast::Receiver<Change> {
+        self.shared.changes.subscribe()
+    }
+
+    fn verify(&self, repair: Repair) -> Pending<'_, VerifyReport> {
+        verify::verify(self, repair)
+    }
+
+    fn counters(&self) -> Counters {
+        self.shared.counters()
+    }
+}

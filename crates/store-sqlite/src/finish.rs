@@ -1,0 +1,278 @@
+//! Settling recipients' fates, and what an operator wants done about them.
+//!
+//! Not here: when to try again and what notices say (crate `mta`).
+
+use rusqlite::params;
+use store::{
+    Attempt, Finish, Happening, NewEvent, Outcome, RecipientState, RecipientView, Steer,
+    SteerAction, StoreError, SubmissionId, UnixMillis,
+};
+
+use crate::accept::{Incoming, accept, insert_events};
+use crate::batch::{Batch, Fact};
+use crate::database::{column, sql, to_json};
+use crate::mailboxes::release;
+use crate::queue::{recipients, standing};
+
+/// Settles or puts off recipients, with the notices that follow.
+pub(crate) fn finish(
+    batch: &mut Batch<'_>,
+    finish: &Finish,
+    notices: Vec<Incoming>,
+) -> Result<(), StoreError> {
+    let id = finish.submission;
+    let now = recipients(batch.database, id)?;
+    for outcome in &finish.outcomes {
+        let before = find(&now, outcome.recipient, id)?;
+        check(before, outcome, id)?;
+        settle(batch, id, before, outcome, finish.at)?;
+        batch.lease_ends.push((id, outcome.recipient));
+    }
+    insert_attempts(batch, id, &finish.attempts)?;
+    record(batch, id, &finish.events)?;
+    recount_open(batch, id)?;
+    for notice in notices {
+        accept(batch, notice)?;
+    }
+    Ok(())
+}
+
+fn find(
+    recipients: &[RecipientView],
+    number: u32,
+    id: SubmissionId,
+) -> Result<&RecipientView, StoreError> {
+    recipients
+        .iter()
+        .find(|recipient| recipient.number == number)
+        .ok_or_else(|| StoreError::NotFound { what: format!("recipient {number} of {id}") })
+}
+
+fn check(
+    before: &RecipientView,
+    outcome: &Outcome,
+    id: SubmissionId,
+) -> Result<(), StoreError> {
+    let refused = |reason: String| Err(StoreError::Refused { reason });
+    let number = outcome.recipient;
+    if !before.state.may_become(outcome.state) {
+        return refused(format!(
+            "recipient {number} of {id} is {} and cannot become {}",
+            before.state.name(),
+            outcome.state.name()
+        ));
+    }
+    if outcome.state == RecipientState::Deferred && outcome.due.is_none() {
+        return refused(format!("recipient {number} of {id} is deferred, but not until when"));
+    }
+    Ok(())
+}
+
+fn settle(
+    batch: &mut Batch<'_>,
+    id: SubmissionId,
+    before: &RecipientView,
+    outcome: &Outcome,
+    at: UnixMillis,
+) -> Result<(), StoreError> {
+    let due = outcome.due.filter(|_| outcome.state == RecipientState::Deferred);
+    let reply = outcome.reply.as_ref().map(to_json).transpose()?;
+    batch
+        .database
+        .prepare_cached(
+            "UPDATE recipient SET state = ?3, changed_at = ?4, attempts = attempts + ?5, due = ?6,
+                 host = ifnull(?7, host), reply = ifnull(?8, reply), delay_told = max(delay_told, ?9)
+             WHERE submission = ?1 AND number = ?2",
+        )
+        .and_then(|mut update| {
+            update.execute(params![
+                id.to_octets(),
+                before.number,
+                outcome.state.name(),
+                at.0,
+                u32::from(outcome.attempted),
+                due.map(|due| due.0),
+                outcome.host,
+                reply,
+                u32::from(outcome.delay_told),
+            ])
+        })
+        .map_err(sql("settle a recipient"))?;
+    if due.is_some() {
+        batch.news.queue = Fact::Yes;
+    }
+    Ok(())
+}
+
+/// Counts the open recipients anew; with the last of them the queue lets go of the content.
+fn recount_open(batch: &mut Batch<'_>, id: SubmissionId) -> Result<(), StoreError> {
+    let (message, before) = standing(batch.database, id)?;
+    let recipients = recipients(batch.database, id)?;
+    let open = recipients.iter().filter(|recipient| recipient.state.is_open()).count();
+    batch
+        .database
+        .prepare_cached("UPDATE submission SET open = ?2 WHERE id = ?1 AND open <> ?2")
+        .and_then(|mut update| update.execute(params![id.to_octets(), column(open as u64)]))
+        .map_err(sql("count open recipients"))?;
+    if before > 0 && open == 0 {
+        release(batch, message)?;
+    }
+    Ok(())
+}
+
+fn insert_attempts(
+    batch: &Batch<'_>,
+    id: SubmissionId,
+    attempts: &[Attempt],
+) -> Result<(), StoreError> {
+    let failed = sql("write an attempt");
+    for attempt in attempts {
+        let mut facts = attempt.clone();
+        let transcript = std::mem::take(&mut facts.transcript);
+        batch
+            .database
+            .prepare_cached(
+                "INSERT INTO attempt (submission, number, facts, transcript)
+                 SELECT ?1, ifnull(max(number) + 1, 0), ?2, ?3 FROM attempt WHERE submission = ?1",
+            )
+            .and_then(|mut insert| {
+                insert.execute(params![
+                    id.to_octets(),
+                    to_json(&facts).unwrap_or_default(),
+                    transcript
+                ])
+            })
+            .map_err(&failed)?;
+    }
+    Ok(())
+}
+
+/// Adds events to a submission.
+pub(crate) fn record(
+    batch: &mut Batch<'_>,
+    id: SubmissionId,
+    events: &[NewEvent],
+) -> Result<(), StoreError> {
+    standing(batch.database, id)?;
+    let next: u32 = batch
+        .database
+        .prepare_cached("SELECT ifnull(max(number) + 1, 0) FROM event WHERE submission = ?1")
+        .and_then(|mut select| select.query_row([id.to_octets()], |row| row.get(0)))
+        .map_err(sql("count events"))?;
+    insert_events(batch, id, next, events)?;
+    batch.news.submissions.push(id);
+    Ok(())
+}
+
+/// Does what an operator wants; the recipients that it changed.
+///
+/// What is leased is being tried at this moment, so that nobody can take it back now: cancelling
+/// passes it over.
+pub(crate) fn steer(batch: &mut Batch<'_>, steer: &Steer) -> Result<Vec<u32>, StoreError> {
+    let id = steer.submission;
+    standing(batch.database, id)?;
+    let now = recipients(batch.database, id)?;
+    let meant = |recipient: &&RecipientView| {
+        steer.recipient.as_ref().is_none_or(|address| {
+            address.folded() == recipient.recipient.address.folded()
+        })
+    };
+    if !now.iter().any(|recipient| meant(&recipient)) {
+        let recipient = steer.recipient.as_ref().map(ToString::to_string).unwrap_or_default();
+        return Err(StoreError::NotFound { what: format!("recipient {recipient} of {id}") });
+    }
+    batch.leases.expire(steer.at);
+    let mut changed = Vec::new();
+    let mut events = Vec::new();
+    for recipient in now.iter().filter(meant) {
+        let leased = batch.leases.until(id, recipient.number).is_some();
+        let Some((state, due)) = steered(recipient, steer, leased) else { continue };
+        batch
+            .database
+            .prepare_cached(
+                "UPDATE recipient SET state = ?3, changed_at = ?4, due = ?5
+                 WHERE submission = ?1 AND number = ?2",
+            )
+            .and_then(|mut update| {
+                let due = due.map(|due| due.0);
+                let key = id.to_octets();
+                update.execute(params![key, recipient.number, state.name(), steer.at.0, due])
+            })
+            .map_err(sql("steer a recipient"))?;
+        changed.push(recipient.number);
+        let happening = match steer.action {
+            SteerAction::Retry => Happening::RetryAsked,
+            SteerAction::Hold => Happening::Held,
+            SteerAction::Release => Happening::Released,
+            SteerAction::Cancel => Happening::Cancelled,
+        };
+        events.push(NewEvent::new(steer.at, happening, "asked by an operator").of(recipient.number));
+    }
+    if !changed.is_empty() {
+        record(batch, id, &events)?;
+        recount_open(batch, id)?;
+        batch.news.queue = Fact::Yes;
+    }
+    Ok(changed)
+}
+
+/// What an operator's order makes of a recipient; `None`: nothing.
+fn steered(
+    recipient: &RecipientView,
+    steer: &Steer,
+    leased: bool,
+) -> Option<(RecipientState, Option<UnixMillis>)> {
+    let waiting =
+        if recipient.attempts > 0 { RecipientState::Deferred } else { RecipientState::Queued };
+    if !recipient.state.is_open() {
+        return None;
+    }
+    match (steer.action, recipient.state) {
+        (SteerAction::Retry, RecipientState::Held) => None,
+        (SteerAction::Retry, state) => Some((state, Some(steer.at))),
+        (SteerAction::Hold, RecipientState::Held) => None,
+        (SteerAction::Hold, _) => Some((RecipientState::Held, None)),
+        (SteerAction::Release, RecipientState::Held) => Some((waiting, Some(steer.at))),
+        (SteerAction::Release, _) => None,
+        (SteerAction::Cancel, _) if leased => None,
+        (SteerAction::Cancel, _) => Some((RecipientState::Cancelled, None)),
+    }
+}
+
+/// Forgets settled submissions that are older than `before`; how many.
+pub(crate) fn forget_settled(
+    batch: &mut Batch<'_>,
+    before: UnixMillis,
+) -> Result<u64, StoreError> {
+    /// One operation forgets at most this many, so that the writer is soon free again.
+    const FORGOTTEN_MAX: u32 = 10_000;
+    let failed = sql("forget settled submissions");
+    let ids: Vec<[u8; 16]> = {
+        let mut select = batch
+            .database
+            .prepare_cached(
+                "SELECT id FROM submission WHERE open = 0 AND accepted_at < ?1 AND NOT EXISTS
+                     (SELECT 1 FROM recipient WHERE submission = id AND changed_at >= ?1)
+                 ORDER BY id LIMIT ?2",
+            )
+            .map_err(&failed)?;
+        let values = params![before.0, FORGOTTEN_MAX];
+        let rows = select.query_map(values, |row| row.get(0)).map_err(&failed)?;
+        rows.collect::<rusqlite::Result<_>>().map_err(&failed)?
+    };
+    for id in &ids {
+        for statement in [
+            "DELETE FROM event WHERE submission = ?1",
+            "DELETE FROM attempt WHERE submission = ?1",
+            "DELETE FROM recipient WHERE submission = ?1",
+            "DELETE FROM submission WHERE id = ?1",
+        ] {
+            batch
+                .database
+                .prepare_cached(statement)
+                .and_then(|mut delete| delete.execute([id]))
+                .map_err(&failed)?;
+        }
+    }
+    Ok(ids.len() as u64)
+}

@@ -1,0 +1,310 @@
+//! Reading submissions: what waits, what happened, what is due.
+//!
+//! Not here: changing them (`finish`, `steer`).
+
+use std::collections::BTreeMap;
+
+use envelope::{EnvelopeId, OriginalRecipient, Recipient};
+use rusqlite::{Connection, OptionalExtension, Row, params};
+use store::{
+    Attempt, Due, Event, MessageId, NewEvent, QueueFilter, RecipientView, StoreError, SubmissionId,
+    SubmissionKey, SubmissionView, Summary, UnixMillis,
+};
+
+use crate::batch::Batch;
+use crate::database::{damaged, from_json, number, sql};
+use crate::leases::Leases;
+use crate::words;
+
+const SUMMARY: &str = "id, accepted_at, origin, reverse_path, ret, envelope_id, body, message_id, \
+                       (SELECT message.id FROM message WHERE message.id = submission.message), \
+                       octets";
+
+fn summary_row(row: &Row<'_>) -> Result<Summary, StoreError> {
+    let failed = sql("read a submission");
+    let id = SubmissionId::from_octets(row.get(0).map_err(&failed)?);
+    let what = || format!("submission {id}");
+    let origin: String = row.get(2).map_err(&failed)?;
+    let reverse_path: String = row.get(3).map_err(&failed)?;
+    let ret: Option<String> = row.get(4).map_err(&failed)?;
+    let envelope_id: Option<String> = row.get(5).map_err(&failed)?;
+    let body: Option<String> = row.get(6).map_err(&failed)?;
+    Ok(Summary {
+        id,
+        accepted_at: UnixMillis(row.get(1).map_err(&failed)?),
+        origin: from_json(&what(), &origin)?,
+        reverse_path: words::to_reverse_path(&reverse_path)?,
+        ret: ret.as_deref().and_then(words::to_ret),
+        envelope_id: envelope_id
+            .map(|text| EnvelopeId::new(&text).map_err(|error| damaged(what(), error)))
+            .transpose()?,
+        body: words::to_body(body.as_deref()),
+        message_id: row.get(7).map_err(&failed)?,
+        message: row.get::<_, Option<i64>>(8).map_err(&failed)?.map(MessageId),
+        octets: number(row.get(9).map_err(&failed)?),
+        recipients: Vec::new(),
+    })
+}
+
+fn recipient_row(row: &Row<'_>) -> Result<RecipientView, StoreError> {
+    let failed = sql("read a recipient");
+    let text = |column: usize| row.get::<_, Option<String>>(column).map_err(&failed);
+    let address: String = row.get(1).map_err(&failed)?;
+    let wrong = |what: &str| damaged(format!("recipient {address}"), format!("bad {what}"));
+    let notify = text(2)?
+        .map(|words| envelope::Notify::parse(&words).ok_or_else(|| wrong("NOTIFY")))
+        .transpose()?;
+    let original = text(3)?
+        .map(|value| OriginalRecipient::from_parameter(&value).map_err(|_| wrong("ORCPT")))
+        .transpose()?;
+    let state: String = row.get(5).map_err(&failed)?;
+    Ok(RecipientView {
+        number: row.get(0).map_err(&failed)?,
+        recipient: Recipient { address: words::to_address(&address)?, notify, original },
+        expanded_from: text(4)?.map(|alias| words::to_address(&alias)).transpose()?,
+        state: words::to_state(&state)?,
+        changed_at: UnixMillis(row.get(6).map_err(&failed)?),
+        attempts: row.get(7).map_err(&failed)?,
+        due: row.get::<_, Option<i64>>(8).map_err(&failed)?.map(UnixMillis),
+        host: text(9)?,
+        reply: text(10)?.map(|reply| from_json("a server's reply", &reply)).transpose()?,
+        delay_told: row.get(11).map_err(&failed)?,
+    })
+}
+
+/// Every recipient of a submission.
+pub(crate) fn recipients(
+    database: &Connection,
+    id: SubmissionId,
+) -> Result<Vec<RecipientView>, StoreError> {
+    let failed = sql("read recipients");
+    let mut select = database
+        .prepare_cached(
+            "SELECT number, address, notify, original, expanded_from, state, changed_at, attempts,
+                 due, host, reply, delay_told
+             FROM recipient WHERE submission = ?1 ORDER BY number",
+        )
+        .map_err(&failed)?;
+    let mut rows = select.query([id.to_octets()]).map_err(&failed)?;
+    let mut recipients = Vec::new();
+    while let Some(row) = rows.next().map_err(&failed)? {
+        recipients.push(recipient_row(row)?);
+    }
+    Ok(recipients)
+}
+
+/// How a submission stands.
+pub(crate) fn summary(
+    database: &Connection,
+    id: SubmissionId,
+) -> Result<Option<Summary>, StoreError> {
+    let failed = sql("read a submission");
+    let mut select = database
+        .prepare_cached(&format!("SELECT {SUMMARY} FROM submission WHERE id = ?1"))
+        .map_err(&failed)?;
+    let mut rows = select.query([id.to_octets()]).map_err(&failed)?;
+    let Some(row) = rows.next().map_err(&failed)? else { return Ok(None) };
+    let mut summary = summary_row(row)?;
+    summary.recipients = recipients(database, id)?;
+    Ok(Some(summary))
+}
+
+/// Submissions, oldest first.
+///
+/// With a limit these are the newest ones before `before`, so that the caller can page back.
+pub(crate) fn queue(
+    database: &Connection,
+    filter: &QueueFilter,
+) -> Result<Vec<Summary>, StoreError> {
+    let failed = sql("read the queue");
+    let open = if filter.settled { "" } else { "open > 0 AND" };
+    let statement = format!(
+        "SELECT id FROM submission WHERE {open} (?1 IS NULL OR id < ?1) ORDER BY id DESC LIMIT ?2"
+    );
+    let mut select = database.prepare_cached(&statement).map_err(&failed)?;
+    let limit = filter.limit.map_or(-1, i64::from);
+    let before = filter.before.map(SubmissionId::to_octets);
+    let rows = select.query_map(params![before, limit], |row| row.get(0)).map_err(&failed)?;
+    let ids = rows.collect::<rusqlite::Result<Vec<[u8; 16]>>>().map_err(&failed)?;
+    let mut summaries = Vec::with_capacity(ids.len());
+    for id in ids.into_iter().rev() {
+        summaries.extend(summary(database, SubmissionId::from_octets(id))?);
+    }
+    Ok(summaries)
+}
+
+/// Everything known of a submission.
+pub(crate) fn submission(
+    database: &Connection,
+    id: SubmissionId,
+) -> Result<Option<SubmissionView>, StoreError> {
+    let Some(summary) = summary(database, id)? else { return Ok(None) };
+    let events = events(database, id)?;
+    let attempts = attempts(database, id)?;
+    Ok(Some(SubmissionView { summary, events, attempts }))
+}
+
+fn events(database: &Connection, id: SubmissionId) -> Result<Vec<Event>, StoreError> {
+    let failed = sql("read events");
+    let mut select = database
+        .prepare_cached(
+            "SELECT number, at, recipient, happening, reason FROM event
+             WHERE submission = ?1 ORDER BY number",
+        )
+        .map_err(&failed)?;
+    let mut rows = select.query([id.to_octets()]).map_err(&failed)?;
+    let mut events = Vec::new();
+    while let Some(row) = rows.next().map_err(&failed)? {
+        let number = row.get(0).map_err(&failed)?;
+        let happening: String = row.get(3).map_err(&failed)?;
+        let event = NewEvent {
+            at: UnixMillis(row.get(1).map_err(&failed)?),
+            recipient: row.get(2).map_err(&failed)?,
+            happening: from_json(&format!("event {number} of submission {id}"), &happening)?,
+            reason: row.get(4).map_err(&failed)?,
+        };
+        events.push(Event { submission: id, number, event });
+    }
+    Ok(events)
+}
+
+fn attempts(database: &Connection, id: SubmissionId) -> Result<Vec<Attempt>, StoreError> {
+    let failed = sql("read attempts");
+    let mut select = database
+        .prepare_cached(
+            "SELECT facts, transcript FROM attempt WHERE submission = ?1 ORDER BY number",
+        )
+        .map_err(&failed)?;
+    let mut rows = select.query([id.to_octets()]).map_err(&failed)?;
+    let mut attempts = Vec::new();
+    while let Some(row) = rows.next().map_err(&failed)? {
+        let facts: String = row.get(0).map_err(&failed)?;
+        let mut attempt: Attempt = from_json(&format!("an attempt of submission {id}"), &facts)?;
+        attempt.transcript = row.get(1).map_err(&failed)?;
+        attempts.push(attempt);
+    }
+    Ok(attempts)
+}
+
+/// Submissions by a key, newest first.
+pub(crate) fn find(
+    database: &Connection,
+    key: &SubmissionKey,
+) -> Result<Vec<SubmissionId>, StoreError> {
+    let failed = sql("find a submission");
+    let found = |statement: &str, value: &dyn rusqlite::ToSql| {
+        let mut select = database.prepare_cached(statement)?;
+        let rows = select.query_map([value], |row| row.get(0))?;
+        rows.collect::<rusqlite::Result<Vec<[u8; 16]>>>()
+    };
+    let ids = match key {
+        SubmissionKey::Id(id) => {
+            found("SELECT id FROM submission WHERE id = ?1", &id.to_octets().as_slice())
+        }
+        SubmissionKey::MessageId(id) => {
+            found("SELECT id FROM submission WHERE message_id = ?1 ORDER BY id DESC", id)
+        }
+        SubmissionKey::EnvelopeId(id) => {
+            found("SELECT id FROM submission WHERE envelope_id = ?1 ORDER BY id DESC", id)
+        }
+    };
+    Ok(ids.map_err(&failed)?.into_iter().map(SubmissionId::from_octets).collect())
+}
+
+/// Leases what is due. Runs in the writer, so that nobody leases what is being finished.
+pub(crate) fn lease_due(
+    batch: &Batch<'_>,
+    now: UnixMillis,
+    lease_until: UnixMillis,
+    limit: u32,
+) -> Result<Vec<Due>, StoreError> {
+    let failed = sql("look for what is due");
+    batch.leases.expire(now);
+    let mut select = batch
+        .database
+        .prepare_cached(
+            "SELECT submission, number FROM recipient WHERE due <= ?1
+             ORDER BY due, submission, number",
+        )
+        .map_err(&failed)?;
+    let mut rows = select.query([now.0]).map_err(&failed)?;
+    let mut order: Vec<SubmissionId> = Vec::new();
+    let mut due: BTreeMap<SubmissionId, Vec<u32>> = BTreeMap::new();
+    while let Some(row) = rows.next().map_err(&failed)? {
+        let id = SubmissionId::from_octets(row.get(0).map_err(&failed)?);
+        let recipient = row.get(1).map_err(&failed)?;
+        if batch.leases.until(id, recipient).is_some() {
+            continue;
+        }
+        if !due.contains_key(&id) {
+            if order.len() >= usize::try_from(limit).unwrap_or(usize::MAX) {
+                break;
+            }
+            order.push(id);
+        }
+        due.entry(id).or_default().push(recipient);
+    }
+    let mut leased = Vec::with_capacity(order.len());
+    for id in order {
+        let numbers = due.remove(&id).unwrap_or_default();
+        match summary(batch.database, id) {
+            Ok(Some(summary)) => {
+                for number in &numbers {
+                    batch.leases.take(id, *number, lease_until);
+                }
+                leased.push(Due { summary, due: numbers });
+            }
+            Ok(None) => tracing::error!(submission = %id, "recipient without a submission"),
+            // One that cannot be read must not hold up the others.
+            Err(error @ StoreError::Damaged { .. }) => {
+                tracing::error!(submission = %id, %error, "submission cannot be read");
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(leased)
+}
+
+/// When the next recipient is due that nobody leases; or when a lease ends, if that is sooner.
+pub(crate) fn next_due(
+    database: &Connection,
+    leases: &Leases,
+) -> Result<Option<UnixMillis>, StoreError> {
+    let failed = sql("look for what is due next");
+    let leased = leases.all();
+    let mut earliest: Option<UnixMillis> = None;
+    let mut select = database
+        .prepare_cached(
+            "SELECT submission, number, due FROM recipient WHERE due IS NOT NULL ORDER BY due",
+        )
+        .map_err(&failed)?;
+    let mut rows = select.query([]).map_err(&failed)?;
+    while let Some(row) = rows.next().map_err(&failed)? {
+        let id = SubmissionId::from_octets(row.get(0).map_err(&failed)?);
+        let due = UnixMillis(row.get(2).map_err(&failed)?);
+        let free_at = match leased.get(&(id, row.get(1).map_err(&failed)?)) {
+            Some(until) => due.max(*until),
+            None => due,
+        };
+        earliest = Some(earliest.map_or(free_at, |earliest| earliest.min(free_at)));
+        if earliest.is_some_and(|earliest| earliest <= due) {
+            break; // those that follow are due later
+        }
+    }
+    Ok(earliest)
+}
+
+/// A submission's state as changes need it: its message and how many recipients are open.
+pub(crate) fn standing(
+    database: &Connection,
+    id: SubmissionId,
+) -> Result<(MessageId, u32), StoreError> {
+    database
+        .prepare_cached("SELECT message, open FROM submission WHERE id = ?1")
+        .and_then(|mut select| {
+            let row = |row: &Row<'_>| Ok((MessageId(row.get(0)?), row.get(1)?));
+            select.query_row([id.to_octets()], row).optional()
+        })
+        .map_err(sql("read a submission"))?
+        .ok_or_else(|| StoreError::NotFound { what: format!("submission {id}") })
+}

@@ -1,0 +1,234 @@
+//! The one writer: takes what waits, commits it together, answers everybody.
+//!
+//! ```text
+//!   Waiting ─ take ─▶ Batch: operations, one sync of the segment, one commit ─▶ answers, news
+//!                                                               └─▶ checkpoint, when nobody waits
+//! ```
+//!
+//! Content is synced before the row that names it is committed, so a crash leaves at worst
+//! octets that nobody names. Nobody is answered before the commit.
+//!
+//! Not here: the thread that calls [`Writer::turn`] (`lib`, or a simulation).
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use platform::Clock;
+use rusqlite::Connection;
+use store::{AccountId, Change, Modseq, StoreError};
+
+use crate::batch::{Batch, Committed, Fact, Remembered, Tools};
+use crate::database::{self, sql};
+use crate::segments::Appender;
+use crate::shared::Shared;
+use crate::waiting::{Answer, Operation};
+
+/// Pages in the write-ahead log from which on it is copied into the database when nobody waits.
+const CHECKPOINT_PAGES_IDLE: u64 = 1_000;
+
+/// Pages from which on it is copied even when somebody waits.
+const CHECKPOINT_PAGES_BUSY: u64 = 8_000;
+
+/// Syncs of a checkpoint: the log, the database, and the log's header when it begins anew.
+const CHECKPOINT_SYNCS: u64 = 3;
+
+/// What a turn did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Turn {
+    /// Nothing waited.
+    Idle,
+    /// This many operations were done and answered.
+    Done(usize),
+    /// The store is closed and nothing waits any more.
+    Closed,
+}
+
+/// The store's writer. There is one; whoever has it calls [`turn`](Self::turn) over and over.
+#[derive(Debug)]
+pub struct Writer {
+    database: Connection,
+    database_path: PathBuf,
+    clock: Arc<dyn Clock>,
+    shared: Arc<Shared>,
+    appender: Appender,
+    remembered: Remembered,
+    modseq: u64,
+    last_commit: Duration,
+}
+
+impl Writer {
+    pub(crate) fn new(
+        database: Connection,
+        database_path: PathBuf,
+        shared: Arc<Shared>,
+        clock: Arc<dyn Clock>,
+        appender: Appender,
+        modseq: u64,
+    ) -> Result<Self, StoreError> {
+        let mut writer = Self {
+            database,
+            database_path,
+            clock,
+            shared,
+            appender,
+            remembered: Remembered::default(),
+            modseq,
+            last_commit: Duration::ZERO,
+        };
+        writer.count_pages()?;
+        Ok(writer)
+    }
+
+    /// Learns after each commit how long the write-ahead log is.
+    fn count_pages(&mut self) -> Result<(), StoreError> {
+        let shared = Arc::clone(&self.shared);
+        self.database
+            .wal_hook(Some(move |_: &mut rusqlite::hooks::Wal, pages: std::ffi::c_int| {
+                shared.wal_pages.store(u64::try_from(pages).unwrap_or(0), Ordering::Relaxed);
+                Ok(())
+            }))
+            .map_err(sql("watch the write-ahead log"))
+    }
+
+    /// Does one batch: waits up to `wait` for something to do (`None`: as long as it takes),
+    /// and does everything that waits, up to a limit.
+    pub fn turn(&mut self, wait: Option<Duration>) -> Turn {
+        let shared = Arc::clone(&self.shared);
+        let Some(operations) = shared.waiting.take(wait, self.last_commit, &*self.clock) else {
+            return Turn::Closed;
+        };
+        if operations.is_empty() {
+            self.checkpoint(CHECKPOINT_PAGES_IDLE);
+            return Turn::Idle;
+        }
+        let count = operations.len();
+        let began = self.clock.monotonic();
+        let answers = self.batch(operations);
+        self.last_commit = self.clock.monotonic().saturating_sub(began);
+        for (answer, result) in answers {
+            answer(result);
+        }
+        let pages = if shared.waiting.is_empty() {
+            CHECKPOINT_PAGES_IDLE
+        } else {
+            CHECKPOINT_PAGES_BUSY
+        };
+        self.checkpoint(pages);
+        Turn::Done(count)
+    }
+
+    fn batch(&mut self, operations: Vec<Operation>) -> Vec<(Answer, Result<(), StoreError>)> {
+        let changes_before = self.database.total_changes();
+        let begun = Batch::begin(Tools {
+            database: &self.database,
+            appender: &mut self.appender,
+            clock: &*self.clock,
+            leases: &self.shared.leases,
+            message_next: &self.shared.message_next,
+            remembered: &mut self.remembered,
+            modseq: &mut self.modseq,
+        });
+        let mut batch = match begun {
+            Ok(batch) => batch,
+            Err(error) => {
+                self.reopen(&error);
+                let refuse = |operation: Operation| ((operation.run)(None), Err(error.clone()));
+                return operations.into_iter().map(refuse).collect();
+            }
+        };
+        let mut answers = Vec::with_capacity(operations.len());
+        for operation in operations {
+            answers.push((operation.run)(Some(&mut batch)));
+        }
+        if cfg!(feature = "fault-early-ack") {
+            for answer in answers.drain(..) {
+                answer(Ok(()));
+            }
+        }
+        let committed = batch.commit();
+        let (segment_syncs, octets) = self.appender.take_counts();
+        let result = match committed {
+            Ok(committed) => {
+                let changed = self.database.total_changes() != changes_before;
+                self.shared.count(segment_syncs, changed, octets, committed.accepted);
+                self.follow_up(committed);
+                Ok(())
+            }
+            Err(error) => {
+                self.shared.count(segment_syncs, false, octets, 0);
+                tracing::error!(%error, "batch not committed");
+                self.reopen(&error);
+                Err(error)
+            }
+        };
+        answers.into_iter().map(|answer| (answer, result.clone())).collect()
+    }
+
+    /// What follows from a commit, before anybody is answered: leases end, dead segments go,
+    /// subscribers hear.
+    fn follow_up(&mut self, committed: Committed) {
+        for (submission, recipient) in committed.lease_ends {
+            self.shared.leases.end(submission, recipient);
+        }
+        for segment in committed.dead {
+            self.shared.segments.discard(segment);
+        }
+        let changes = &self.shared.changes;
+        if changes.receiver_count() == 0 {
+            return;
+        }
+        let news = committed.news;
+        let directory = (news.directory == Fact::Yes).then_some(Change::Directory);
+        let queue = (news.queue == Fact::Yes).then_some(Change::Queue);
+        let account = |(account, modseq): (AccountId, Modseq)| Change::Account(account, modseq);
+        let all = directory
+            .into_iter()
+            .chain(news.accounts.into_iter().map(account))
+            .chain(news.submissions.into_iter().map(Change::Submission))
+            .chain(queue);
+        for change in all {
+            // The last receiver may leave meanwhile.
+            drop(changes.send(change));
+        }
+    }
+
+    /// After an error of the database the connection is not trusted any more.
+    fn reopen(&mut self, error: &StoreError) {
+        self.remembered.clear();
+        if !matches!(error, StoreError::Io { .. } | StoreError::Damaged { .. }) {
+            return;
+        }
+        match database::open_writer(&self.database_path) {
+            Ok(database) => {
+                self.database = database;
+                if let Err(error) = self.count_pages() {
+                    tracing::error!(%error, "the write-ahead log is not watched");
+                }
+            }
+            Err(error) => tracing::error!(%error, "database not reopened"),
+        }
+    }
+
+    /// Copies the write-ahead log into the database if it is at least that long.
+    fn checkpoint(&mut self, pages_min: u64) {
+        if self.shared.wal_pages.load(Ordering::Relaxed) < pages_min {
+            return;
+        }
+        let result = self.database.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| {
+            let (log, done): (i64, i64) = (row.get(1)?, row.get(2)?);
+            Ok(log.saturating_sub(done))
+        });
+        match result {
+            Ok(left) => {
+                let left = u64::try_from(left).unwrap_or(0);
+                self.shared.wal_pages.store(left, Ordering::Relaxed);
+                self.shared.count_checkpoint(CHECKPOINT_SYNCS);
+            }
+            // The log only grows until the next time.
+            Err(error) => tracing::warn!(%error, "checkpoint failed"),
+        }
+    }
+}
