@@ -303,11 +303,14 @@ mod tests {
         list.iter().map(mx).collect()
     }
 
+    /// Records, the hosts in order, why.
+    type Row<'a> = (&'a [(u16, &'a str)], &'a [&'a str], &'a str);
+
     #[test]
     fn exchangers_are_tried_by_preference_and_never_past_ourselves() {
         let us = Domain::parse("us.test").unwrap();
         #[rustfmt::skip]
-        let rows: [(&[(u16, &str)], &[&str], &str); 4] = [
+        let rows: [Row<'_>; 4] = [
             (&[(20, "b.test"), (10, "a.test")], &["a.test", "b.test"], "lowest number first"),
             (&[(10, "a.test"), (20, "us.test"), (20, "b.test"), (30, "c.test")], &["a.test"], "RFC 5321 §5.1: equal or worse than ours goes"),
             (&[(10, "us.test"), (20, "b.test")], &[], "we are the best: a loop"),
