@@ -62,3 +62,26 @@ fn escape(text: &str) -> String {
         })
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn transcript_is_bounded_and_says_so() {
+        let mut transcript = Transcript::default();
+        for _ in 0..TRANSCRIPT_LINES_MAX + 10 {
+            transcript.add(Speaker::Server, "250 Ok");
+        }
+        let entries = transcript.take();
+        assert_eq!(entries.len(), TRANSCRIPT_LINES_MAX + 1);
+        assert_eq!(entries.last().unwrap().text, "(the rest is not kept)");
+    }
+
+    #[test]
+    fn control_characters_are_shown() {
+        let mut transcript = Transcript::default();
+        transcript.add(Speaker::Server, "250 \u{1b}[2Jx\n250 y");
+        assert_eq!(transcript.take()[0].text, "250 \\u{1b}[2Jx\\n250 y");
+    }
+}

@@ -106,6 +106,18 @@ fn content_over_the_limit_is_refused_at_its_end() {
 }
 
 #[test]
+fn end_may_come_octet_by_octet() {
+    let mut peer = Peer::greeted(mta());
+    peer.say(UP_TO_DATA);
+    let mut replies = String::new();
+    for octet in b"..one dot\r\n.\r\n" {
+        replies.push_str(&peer.say([*octet]));
+    }
+    assert_eq!(replies, "250 2.0.0 Ok: queued as 1\r\n", "S07");
+    assert_eq!(peer.messages[0].content, b".one dot\r\n", "S07");
+}
+
+#[test]
 fn half_a_message_is_none() {
     for half in ["Subject: half\r\n", "Subject: half\r\n.", "Subject: half\r\n.\r", ""] {
         let (peer, replies) = reaction(UP_TO_DATA, half.as_bytes());
@@ -190,6 +202,8 @@ fn endless_line_is_answered_once_and_ends_the_session() {
 fn paths_that_are_none() {
     let long_local = format!("RCPT TO:<{}@example.org>", "a".repeat(65));
     let long_label = format!("RCPT TO:<a@{}.org>", "a".repeat(64));
+    let hop = "a".repeat(63) + "." + &"a".repeat(62);
+    let long_route = format!("RCPT TO:<@{hop},@{hop}:a@b>");
     let long_path = format!("RCPT TO:<{}>", "a".repeat(255));
     #[rustfmt::skip]
     let table = [
@@ -207,6 +221,7 @@ fn paths_that_are_none() {
         (long_local.as_str(),                "501 5.1.3 ", "S57: local part over 64"),
         (long_label.as_str(),                "501 5.1.3 ", "S57: label over 63"),
         (long_path.as_str(),                 "501 5.1.3 ", "S57: path over 256"),
+        (long_route.as_str(),                "501 5.1.3 ", "S57: a source route counts"),
         ("RCPT TO:<a@b..c>",                 "501 5.1.2 ", "S57: empty label"),
         ("RCPT TO:<@ours,@b:a@c.example>",   "250 2.1.5 ", "S52: source route is ignored"),
         ("RCPT TO:<@ours,b:a@c.example>",    "501 5.1.3 ", "broken source route"),
@@ -295,6 +310,16 @@ fn harvester_is_slowed_down_and_sent_away() {
     assert!(delays.is_sorted() && delays[10] > Duration::ZERO, "S43: growing");
     let replies = peer.say("RCPT TO:<nobody@example.org>\r\n");
     assert!(replies.starts_with("421 4.7.0 ") && peer.session.is_closed(), "S43: {replies}");
+}
+
+#[test]
+fn author_may_have_a_long_and_old_list() {
+    let mut peer = Peer::greeted(mta());
+    peer.say(HELLO);
+    peer.say("AUTH PLAIN AGFkYQBzZWNyZXQ=\r\nMAIL FROM:<ada@example.com>\r\n");
+    let commands = "RCPT TO:<nobody@example.org>\r\n".repeat(300);
+    assert_eq!(peer.codes(commands), vec![550; 300]);
+    assert_in_step(&mut peer, "after a login nobody guesses");
 }
 
 #[test]

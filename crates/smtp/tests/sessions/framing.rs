@@ -11,7 +11,10 @@ use envelope::{Address, Envelope, Recipient};
 use smtp::AuthInClear;
 use smtp::client::{Config, Event, Session, TlsPolicy};
 
-use crate::converse::{Peer, mta};
+use crate::converse::{Message, Peer, mta};
+
+const UP_TO_CONTENT: &str =
+    "RSET\r\nEHLO a.example\r\nMAIL FROM:<a@a.example>\r\nRCPT TO:<b@b.example>\r\nDATA\r\n";
 
 /// Pieces that real and hostile clients send, and noise.
 fn piece() -> impl Strategy<Value = Vec<u8>> {
@@ -23,6 +26,8 @@ fn piece() -> impl Strategy<Value = Vec<u8>> {
             "*\r\n", "\n.\n", "\r", "\n", ".", "\r\n", "NOOP\r\n", "text\r\n", "STARTTLS\r\n",
             "\u{16}\u{3}", "BDAT 5\r\n", "BDAT 3 LAST\r\n", "BDAT 0 LAST\r\n", "BDAT 9\r\n",
         ]).prop_map(|text| text.as_bytes().to_vec()),
+        // Far enough that what follows is content.
+        3 => Just(UP_TO_CONTENT.as_bytes().to_vec()),
         2 => "[.\r\n a-zA-Z:<>=]{0,12}".prop_map(String::into_bytes),
         1 => prop::sample::select(vec![500_usize, 2048, 12_288, 70_000, 1_100_000])
             .prop_map(|octets| vec![b'x'; octets]),
@@ -30,10 +35,10 @@ fn piece() -> impl Strategy<Value = Vec<u8>> {
     ]
 }
 
-fn play<'a>(parts: impl Iterator<Item = &'a [u8]>) -> (String, usize) {
+fn play<'a>(parts: impl Iterator<Item = &'a [u8]>) -> (String, Vec<Message>) {
     let mut peer = Peer::greeted(mta());
     let said: String = parts.map(|part| peer.say(part)).collect();
-    (said, peer.messages.len())
+    (said, peer.messages)
 }
 
 proptest! {
