@@ -147,6 +147,7 @@ fn letter(ids: &IdSource, accounts: &[AccountId]) -> Accept {
         copies: Vec::new(),
         events: vec![NewEvent::new(at, received, ""), NewEvent::new(at, delivered, "").of(0)],
         notes: Vec::new(),
+        notices: Vec::new(),
     }
 }
 

@@ -22,7 +22,16 @@ use crate::words;
 /// A message on its way to the writer, its content hashed already.
 #[derive(Debug)]
 pub(crate) struct Incoming {
-    /// What was asked for; its content was moved to `body`.
+    /// What was asked for; its content was moved to `body`, its notices to `notices`.
+    pub(crate) accept: Accept,
+    pub(crate) body: Body,
+    /// Messages that enter with it or not at all; they have none of their own.
+    pub(crate) notices: Vec<Notice>,
+}
+
+/// A message of our own that enters with another.
+#[derive(Debug)]
+pub(crate) struct Notice {
     pub(crate) accept: Accept,
     pub(crate) body: Body,
 }
@@ -85,9 +94,22 @@ fn usual_role(name: &str) -> Option<MailboxRole> {
     })
 }
 
-/// Accepts a message. Everything is checked before anything is written.
+/// Accepts a message with its notices. With notices, the caller runs it in a savepoint.
 pub(crate) fn accept(batch: &mut Batch<'_>, incoming: Incoming) -> Result<Accepted, StoreError> {
-    let Incoming { mut accept, body } = incoming;
+    let Incoming { accept, body, notices } = incoming;
+    let accepted = accept_one(batch, accept, body)?;
+    for Notice { accept, body } in notices {
+        accept_one(batch, accept, body)?;
+    }
+    Ok(accepted)
+}
+
+/// Accepts one message. Everything is checked before anything is written.
+pub(crate) fn accept_one(
+    batch: &mut Batch<'_>,
+    mut accept: Accept,
+    body: Body,
+) -> Result<Accepted, StoreError> {
     check_id(batch, accept.id)?;
     let planned = plan(batch, &mut accept, body.octets())?;
     let octets = body.octets();

@@ -16,14 +16,14 @@ use store::{
 };
 use tokio::sync::{broadcast, oneshot};
 
-use crate::accept::{Body, Incoming, accept, mailbox_key, make_mailbox};
+use crate::accept::{Body, Incoming, Notice, mailbox_key, make_mailbox};
 use crate::batch::{Batch, Guard};
 use crate::readers::snapshot;
 use crate::segments::whole;
 use crate::shared::Shared;
 use crate::spool::ArrivingContent;
 use crate::waiting::{Answer, Kind, Operation};
-use crate::{SqliteStore, directory, finish, mailboxes, notes, queue, verify};
+use crate::{SqliteStore, accept, directory, finish, mailboxes, notes, queue, verify};
 
 /// Content that is bigger gets a segment of its own, written beside the writer.
 const SMALL_CONTENT_OCTETS_MAX: u64 = 1024 * 1024;
@@ -31,11 +31,13 @@ const SMALL_CONTENT_OCTETS_MAX: u64 = 1024 * 1024;
 /// Content in memory up to this is hashed where it comes in; more is left to a reader thread.
 const INLINE_CONTENT_OCTETS_MAX: u64 = 128 * 1024;
 
+type AnswerSender<T> = oneshot::Sender<Result<T, StoreError>>;
+
 /// An operation for the writer, and where its answer arrives.
 fn operation<T: Send + 'static>(
     (kind, octets): (Kind, u64),
     guard: Guard,
-    sender: oneshot::Sender<Result<T, StoreError>>,
+    sender: AnswerSender<T>,
     run: impl FnOnce(&mut Batch<'_>) -> Result<T, StoreError> + Send + 'static,
 ) -> Operation {
     let run = move |batch: Option<&mut Batch<'_>>| -> Answer {
@@ -87,6 +89,33 @@ impl SqliteStore {
         pending(self.readers.run(Box::new(read)), receiver)
     }
 
+    /// Prepares content and pushes an operation: here if it is small, else beside.
+    fn prepared<T: Send + 'static>(
+        &self,
+        small: bool,
+        push: impl FnOnce(&Shared, AnswerSender<T>) -> Result<(), StoreError> + Send + 'static,
+    ) -> Pending<'_, T> {
+        let (sender, receiver) = oneshot::channel();
+        if small {
+            return pending(push(&self.shared, sender), receiver);
+        }
+        let (failed, failure) = oneshot::channel();
+        let shared = Arc::clone(&self.shared);
+        let started = self.readers.run(Box::new(move |_| {
+            if let Err(error) = push(&shared, sender) {
+                drop(failed.send(error)); // the caller may have gone
+            }
+        }));
+        Box::pin(async move {
+            started?;
+            match receiver.await {
+                Ok(result) => result,
+                // It was never pushed: why?
+                Err(_) => Err(failure.await.unwrap_or(StoreError::Closed)),
+            }
+        })
+    }
+
     /// Whether there is room for something new. Asked anew each time, so that it recovers.
     fn check_room(&self, octets: u64) -> Result<(), StoreError> {
         let segments = &self.shared.segments;
@@ -101,36 +130,53 @@ impl SqliteStore {
 }
 
 /// Brings content into the form in which the writer takes it.
-fn prepare(shared: &Shared, mut accept: Accept) -> Result<Incoming, StoreError> {
+fn prepare(shared: &Shared, accept: &mut Accept) -> Result<Body, StoreError> {
     let content = std::mem::replace(&mut accept.content, Content::Memory(Bytes::new()));
-    let body = if content.octets() > SMALL_CONTENT_OCTETS_MAX {
+    if content.octets() > SMALL_CONTENT_OCTETS_MAX {
         let message = shared.take_message();
         let alone = shared.segments.write_alone(message, &content)?;
         shared.count_alone(content.octets());
-        Body::Alone { message, alone }
-    } else {
-        let octets = match content {
-            Content::Memory(octets) => octets,
-            Content::File(_) => whole(&content)?.into(),
-        };
-        let blake3 = *blake3::hash(&octets).as_bytes();
-        Body::Small { octets, blake3 }
+        return Ok(Body::Alone { message, alone });
+    }
+    let octets = match content {
+        Content::Memory(octets) => octets,
+        Content::File(_) => whole(&content)?.into(),
     };
-    Ok(Incoming { accept, body })
+    let blake3 = *blake3::hash(&octets).as_bytes();
+    Ok(Body::Small { octets, blake3 })
 }
 
-fn is_small(content: &Content) -> bool {
-    matches!(content, Content::Memory(octets) if octets.len() as u64 <= INLINE_CONTENT_OCTETS_MAX)
+fn prepare_notices(shared: &Shared, notices: Vec<Accept>) -> Result<Vec<Notice>, StoreError> {
+    let prepare_one = |mut accept: Accept| {
+        if !accept.notices.is_empty() {
+            let reason = "a notice cannot bring notices of its own".to_owned();
+            return Err(StoreError::Refused { reason });
+        }
+        let body = prepare(shared, &mut accept)?;
+        Ok(Notice { accept, body })
+    };
+    notices.into_iter().map(prepare_one).collect()
+}
+
+/// Whether content may be prepared where it comes in.
+fn is_small(accept: &Accept) -> bool {
+    let limit = INLINE_CONTENT_OCTETS_MAX;
+    matches!(&accept.content, Content::Memory(octets) if octets.len() as u64 <= limit)
 }
 
 fn push_accept(
     shared: &Shared,
-    incoming: Incoming,
+    mut accept: Accept,
     sender: oneshot::Sender<Result<Accepted, StoreError>>,
 ) -> Result<(), StoreError> {
-    let facts = (Kind::Accept, incoming.body.batch_octets());
-    let run = move |batch: &mut Batch<'_>| accept(batch, incoming);
-    shared.waiting.push(operation(facts, Guard::ChecksFirst, sender, run))
+    let notices = prepare_notices(shared, std::mem::take(&mut accept.notices))?;
+    let body = prepare(shared, &mut accept)?;
+    let noticed = notices.iter().map(|notice| notice.body.batch_octets());
+    let octets = noticed.fold(body.batch_octets(), u64::saturating_add);
+    let guard = if notices.is_empty() { Guard::ChecksFirst } else { Guard::Savepoint };
+    let incoming = Incoming { accept, body, notices };
+    let run = move |batch: &mut Batch<'_>| accept::accept(batch, incoming);
+    shared.waiting.push(operation((Kind::Accept, octets), guard, sender, run))
 }
 
 fn push_finish(
@@ -138,9 +184,7 @@ fn push_finish(
     mut finish: Finish,
     sender: oneshot::Sender<Result<(), StoreError>>,
 ) -> Result<(), StoreError> {
-    let notices = std::mem::take(&mut finish.notices);
-    let notices = notices.into_iter().map(|notice| prepare(shared, notice));
-    let notices = notices.collect::<Result<Vec<_>, _>>()?;
+    let notices = prepare_notices(shared, std::mem::take(&mut finish.notices))?;
     let octets = notices.iter().map(|notice| notice.body.batch_octets()).sum();
     let run = move |batch: &mut Batch<'_>| finish::finish(batch, &finish, notices);
     shared.waiting.push(operation((Kind::Other, octets), Guard::Savepoint, sender, run))
@@ -160,32 +204,16 @@ impl Store for SqliteStore {
     }
 
     fn accept(&self, accept: Accept) -> Pending<'_, Accepted> {
-        let (sender, receiver) = oneshot::channel();
-        let pushed = self.check_room(accept.content.octets()).and_then(|()| {
-            if is_small(&accept.content) {
-                return push_accept(&self.shared, prepare(&self.shared, accept)?, sender);
-            }
-            let shared = Arc::clone(&self.shared);
-            self.readers.run(Box::new(move |_| match prepare(&shared, accept) {
-                Ok(incoming) => {
-                    // A push that failed drops the sender: the answer is that we are closed.
-                    drop(push_accept(&shared, incoming, sender));
-                }
-                Err(error) => drop(sender.send(Err(error))),
-            }))
-        });
-        pending(pushed, receiver)
+        if let Err(error) = self.check_room(accept.content.octets()) {
+            return Box::pin(std::future::ready(Err(error)));
+        }
+        let small = is_small(&accept) && accept.notices.iter().all(is_small);
+        self.prepared(small, move |shared, sender| push_accept(shared, accept, sender))
     }
 
     fn finish(&self, finish: Finish) -> Pending<'_, ()> {
-        let (sender, receiver) = oneshot::channel();
-        let pushed = if finish.notices.iter().all(|notice| is_small(&notice.content)) {
-            push_finish(&self.shared, finish, sender)
-        } else {
-            let shared = Arc::clone(&self.shared);
-            self.readers.run(Box::new(move |_| drop(push_finish(&shared, finish, sender))))
-        };
-        pending(pushed, receiver)
+        let small = finish.notices.iter().all(is_small);
+        self.prepared(small, move |shared, sender| push_finish(shared, finish, sender))
     }
 
     fn record(&self, submission: SubmissionId, events: Vec<NewEvent>) -> Pending<'_, ()> {

@@ -8,7 +8,7 @@ use store::{
     SteerAction, StoreError, SubmissionId, UnixMillis,
 };
 
-use crate::accept::{Incoming, accept, insert_events};
+use crate::accept::{Notice, accept_one, insert_events};
 use crate::batch::{Batch, Fact};
 use crate::database::{column, sql, to_json};
 use crate::mailboxes::release;
@@ -18,7 +18,7 @@ use crate::queue::{recipients, standing};
 pub(crate) fn finish(
     batch: &mut Batch<'_>,
     finish: &Finish,
-    notices: Vec<Incoming>,
+    notices: Vec<Notice>,
 ) -> Result<(), StoreError> {
     let id = finish.submission;
     let now = recipients(batch.database, id)?;
@@ -31,8 +31,8 @@ pub(crate) fn finish(
     insert_attempts(batch, id, &finish.attempts)?;
     record(batch, id, &finish.events)?;
     recount_open(batch, id)?;
-    for notice in notices {
-        accept(batch, notice)?;
+    for Notice { accept, body } in notices {
+        accept_one(batch, accept, body)?;
     }
     Ok(())
 }
