@@ -118,7 +118,7 @@ impl Session {
             if let Some(event) = self.events.pop_front() {
                 return Some(event);
             }
-            if std::mem::take(&mut self.ready_is_due) && self.is_ready() {
+            if std::mem::take(&mut self.ready_is_due) {
                 return Some(Event::Ready);
             }
             if matches!(self.phase, Phase::Closed | Phase::Handshake) {
@@ -365,6 +365,7 @@ impl Session {
         }
         let quitting = matches!(self.phase, Phase::Quit);
         self.phase = Phase::Closed;
+        self.ready_is_due = false;
         self.input.clear();
         self.events.push_back(Event::Closed(match quitting {
             true => Ending::Quit,
@@ -385,7 +386,7 @@ impl Session {
 
     fn write_line(&mut self, line: &str) {
         self.ready_is_due = false;
-        debug_assert!(!line.contains(['\r', '\n']), "a command is one line");
+        assert!(!line.contains(['\r', '\n']), "a command is one line");
         self.output.extend_from_slice(line.as_bytes());
         self.output.extend_from_slice(b"\r\n");
     }

@@ -19,8 +19,8 @@ pub enum Event {
     /// [`Session::enter_tls`](super::Session::enter_tls).
     TlsNeeded,
     /// The session is ready: [`authenticate`](super::Session::authenticate),
-    /// [`send`](super::Session::send) or [`quit`](super::Session::quit). Comes again when the
-    /// next transaction may begin.
+    /// [`send`](super::Session::send) or [`quit`](super::Session::quit). Comes again behind
+    /// each transaction and login, unless the caller went on before it heard it.
     Ready,
     /// The server's challenge, decoded: [`respond`](super::Session::respond) to it.
     Challenge(Vec<u8>),

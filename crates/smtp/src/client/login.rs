@@ -31,6 +31,7 @@ impl Session {
         if !self.encrypted && self.config.auth_in_clear == AuthInClear::Refused {
             let verdict = Verdict::Failed(Fault::NotEncrypted);
             self.events.push_back(Event::AuthRefused(verdict));
+            self.ready();
             return;
         }
         self.phase = Phase::Login;
@@ -82,8 +83,8 @@ impl Session {
     pub(super) fn login_reply(&mut self, reply: Reply) {
         match reply.code() {
             235 => {
-                self.phase = Phase::Ready;
                 self.events.push_back(Event::Authenticated(reply));
+                self.ready();
             }
             334 => match STANDARD.decode(reply.text()) {
                 Err(_) => self.cancel_login(),
@@ -93,8 +94,8 @@ impl Session {
                 },
             },
             400.. => {
-                self.phase = Phase::Ready;
                 self.events.push_back(Event::AuthRefused(Verdict::Refused(reply)));
+                self.ready();
             }
             _ => self.fail(Fault::Unexpected(reply)),
         }

@@ -62,6 +62,22 @@ fn envelope(recipients: &[&str]) -> Envelope {
     Envelope { reverse_path: address("ada@example.com").into(), recipients, ..Envelope::default() }
 }
 
+#[test]
+fn closed_session_is_not_ready() {
+    let config = client::Config { tls: TlsPolicy::Never, ..client::Config::default() };
+    let mut client = client::Session::new(config);
+    client.receive(b"220 mx\r\n");
+    assert_eq!(client.poll(), None);
+    client.receive(b"250 mx\r\n");
+    assert_eq!(client.poll(), Some(Event::Ready));
+    client.send(&envelope(&["grace@example.org"]), None);
+    client.receive(b"550 5.7.1 Not from you\r\n");
+    assert!(matches!(client.poll(), Some(Event::TransactionDone(_))));
+    client.interrupt(client::Interrupt::Lost);
+    assert!(matches!(client.poll(), Some(Event::Closed(_))));
+    assert_eq!(client.poll(), None, "Ready was due and is void");
+}
+
 /// Lines as mail has them, and lines made of what matters to dots and ends.
 fn line() -> impl Strategy<Value = Vec<u8>> {
     let no_line_end = |octet: &u8| !matches!(octet, b'\r' | b'\n');
