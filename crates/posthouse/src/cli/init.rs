@@ -1,0 +1,221 @@
+//! `posthouse init`: from nothing to a server that can be started.
+//!
+//! Standards: RFC 5321 §4.5.1 (postmaster), RFC 8314 §3.3 (ports with TLS).
+//! Not here: what the records are (`records`).
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use envelope::{Address, Domain};
+use platform::{Disk, Net, RealDisk, SystemRandom, TokioNet};
+use serde::Serialize;
+
+use super::records::{self, Record};
+use super::{Office, Output, Talk, password};
+use crate::config::Config;
+use crate::control::Request;
+use crate::failure::{Exit, Failure, of_file};
+use crate::folder::Folder;
+
+/// What the new server is called.
+#[derive(Debug, Args)]
+#[group(skip)]
+pub(crate) struct Options {
+    /// The folder for the configuration and the data
+    #[arg(long, value_name = "DIR")]
+    dir: PathBuf,
+    /// The server's name in DNS, such as mx.example.org
+    #[arg(long, value_name = "HOST")]
+    hostname: Domain,
+    /// The domain that it receives for, such as example.org
+    #[arg(long)]
+    domain: Domain,
+    /// The first account [default: postmaster@DOMAIN]
+    #[arg(long, value_name = "ADDRESS")]
+    admin: Option<Address>,
+    #[command(flatten)]
+    password: password::Options,
+}
+
+/// What was made, for scripts.
+#[derive(Serialize)]
+struct Made<'a> {
+    config: &'a Path,
+    account: &'a Address,
+    /// Only when we made it up.
+    password: Option<&'a str>,
+    records: &'a [Record],
+}
+
+pub(super) async fn run(
+    options: Options,
+    output: &mut Output,
+    talk: &Talk,
+) -> Result<Exit, Failure> {
+    let file = options.dir.join("posthouse.toml");
+    let there = RealDisk.exists(&file).map_err(|error| of_file("look for", &file, &error))?;
+    if there {
+        return Err(taken(&file));
+    }
+    let account = account(&options)?;
+    let given = options.password.read()?;
+    let made_up = given.is_none().then(|| password::make_up(&SystemRandom));
+    let text = configuration(&options.hostname, any_address().await);
+    let config = Config::parse(&file, &text)?;
+
+    RealDisk
+        .make_dir(&options.dir)
+        .map_err(|error| of_file("make the folder", &options.dir, &error))?;
+    let office = Office { folder: Folder::new(&config.data_dir), config };
+    office.order(Request::DomainAdd { domain: options.domain.clone() }).await?;
+    let request = Request::AccountAdd {
+        addresses: vec![account.clone()],
+        password: given.or_else(|| made_up.clone()),
+        name: None,
+        quota_octets: None,
+    };
+    office.order(request).await?;
+    write(&file, &text)?;
+
+    let records = records::needed(&options.domain, &office.config);
+    let password = made_up.as_ref().map(|secret| secret.0.as_str());
+    if output.is_json() {
+        let made = Made { config: &file, account: &account, password, records: &records };
+        output.object(&made)?;
+        return Ok(Exit::Done);
+    }
+    talk.say(format_args!("{} and the data folder are made", file.display()));
+    tell(&file, &account, password, &records, output)
+}
+
+fn tell(
+    file: &Path,
+    account: &Address,
+    password: Option<&str>,
+    records: &[Record],
+    output: &mut Output,
+) -> Result<Exit, Failure> {
+    match password {
+        Some(password) => {
+            output.line(format!("account   {account}"))?;
+            output.line(format!("password  {password}  (it will not be shown again)"))?;
+        }
+        None => output.line(format!("account   {account}"))?,
+    }
+    output.line(
+        "\nPublish these DNS records, and ask your provider for a reverse record of the host:\n",
+    )?;
+    for line in records::zone(&records.iter().collect::<Vec<_>>()) {
+        output.line(line)?;
+    }
+    output.line("\nThen:\n")?;
+    output.line(format!("  posthouse --config {} check", file.display()))?;
+    output.line(format!("  posthouse --config {} serve", file.display()))?;
+    Ok(Exit::Done)
+}
+
+fn taken(file: &Path) -> Failure {
+    Failure::new("there is a configuration already, and init never overwrites one")
+        .in_path(file)
+        .remedy("choose another --dir, or go on with `posthouse check`")
+}
+
+/// The first account: the operator's, in the new domain.
+fn account(options: &Options) -> Result<Address, Failure> {
+    let domain = &options.domain;
+    match &options.admin {
+        None => Address::parse(&format!("postmaster@{domain}"))
+            .map_err(|error| Failure::new(format!("postmaster@{domain} is no address: {error}"))),
+        Some(admin) if admin.domain() == domain => Ok(admin.clone()),
+        Some(admin) => Err(Failure::wrong_use(format!("{admin} is not an address of {domain}"))
+            .remedy("choose one of the new domain; forward its mail later with `posthouse alias`")),
+    }
+}
+
+/// Writes the file, unless somebody else has in the meantime.
+fn write(file: &Path, text: &str) -> Result<(), Failure> {
+    let failed = |error: &io::Error| of_file("write the configuration", file, error);
+    let new = match RealDisk.create(file) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Err(taken(file)),
+        other => other.map_err(|error| failed(&error))?,
+    };
+    new.write_at(0, text.as_bytes()).map_err(|error| failed(&error))?;
+    new.sync().map_err(|error| failed(&error))?;
+    let folder = file.parent().unwrap_or(Path::new("."));
+    RealDisk.sync_dir(folder).map_err(|error| failed(&error))
+}
+
+/// Addresses that mean "all of this host's": without IPv6 in the system only one.
+async fn any_address() -> &'static [&'static str] {
+    let six = std::net::SocketAddr::from((std::net::Ipv6Addr::UNSPECIFIED, 0));
+    match TokioNet.listen(six).await {
+        Ok(_) => &["0.0.0.0", "[::]"],
+        Err(_) => &["0.0.0.0"],
+    }
+}
+
+/// The text of a first configuration.
+fn configuration(hostname: &Domain, addresses: &[&str]) -> String {
+    let bind = |port: u16| {
+        let all: Vec<String> =
+            addresses.iter().map(|address| format!("\"{address}:{port}\"")).collect();
+        format!("[{}]", all.join(", "))
+    };
+    format!(
+        r#"# Posthouse; every key is explained in docs/reference/config.md.
+# After a change: posthouse check, then start the server again.
+
+hostname = "{hostname}"
+data_dir = "data"                      # relative to this file
+
+# Mail from other servers
+[[listener]]
+protocol = "smtp"
+bind = {smtp}
+tls = "starttls"
+
+# Mail from your users
+[[listener]]
+protocol = "submission"
+bind = {submissions}
+tls = "implicit"
+
+[[listener]]
+protocol = "submission"
+bind = {submission}
+tls = "starttls"
+
+# Mail for your users
+[[listener]]
+protocol = "pop3"
+bind = {pop3s}
+tls = "implicit"
+
+[tls]
+mode = "self-signed"                   # or "files" with:
+# certificate = "cert.pem"
+# key = "key.pem"
+"#,
+        smtp = bind(25),
+        submissions = bind(465),
+        submission = bind(587),
+        pop3s = bind(995),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_init_writes_can_be_read() {
+        let hostname = Domain::parse("mx.example.org").expect("a name");
+        for addresses in [&["0.0.0.0", "[::]"] as &[&str], &["0.0.0.0"]] {
+            let text = configuration(&hostname, addresses);
+            let config = Config::parse(Path::new("/srv/posthouse.toml"), &text).expect("good");
+            assert_eq!(config.listeners.len(), 4);
+            assert!(!config.outbound.allow_private && !config.allow_cleartext);
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! What happened, in words.
+//!
+//! Standards: RFC 3848 (transmission types), RFC 3464 §2.3.3 (actions).
+//! Not here: events themselves (crate `store`).
+
+use store::{Happening, TlsRecord};
+
+use crate::cli::output::Style;
+use crate::control::reply_line;
+
+/// How an event stands out, its name, and what it tells beside its reason.
+pub(super) fn of(happening: &Happening) -> (Style, &'static str, String) {
+    let (style, name) = name(happening);
+    (style, name, details(happening))
+}
+
+fn name(happening: &Happening) -> (Style, &'static str) {
+    match happening {
+        Happening::Received { login: Some(_), .. } => (Style::Strong, "submitted"),
+        Happening::Received { .. } => (Style::Strong, "received"),
+        Happening::Resolved { .. } => (Style::Faint, "resolved"),
+        Happening::Expanded { .. } => (Style::Faint, "expanded"),
+        Happening::Completed { .. } => (Style::Faint, "completed"),
+        Happening::Delivered { .. } => (Style::Good, "stored"),
+        Happening::Queued => (Style::Strong, "queued"),
+        Happening::Routed { .. } => (Style::Strong, "MX found"),
+        Happening::Attempted { .. } => (Style::Faint, "attempted"),
+        Happening::Accepted { .. } => (Style::Good, "accepted"),
+        Happening::Deferred { .. } => (Style::Doubtful, "deferred"),
+        Happening::Failed { .. } => (Style::Bad, "failed"),
+        Happening::Noticed { .. } => (Style::Strong, "noticed"),
+        Happening::NotNoticed => (Style::Faint, "not noticed"),
+        Happening::Reported { .. } => (Style::Good, "reported"),
+        Happening::Held => (Style::Doubtful, "held"),
+        Happening::Released => (Style::Strong, "released"),
+        Happening::RetryAsked => (Style::Strong, "retry asked"),
+        Happening::Cancelled => (Style::Bad, "cancelled"),
+        _ => (Style::Faint, "event"),
+    }
+}
+
+fn details(happening: &Happening) -> String {
+    match happening {
+        Happening::Received { .. } => received(happening),
+        Happening::Resolved { to } => to.clone(),
+        Happening::Expanded { into } => into.join(", "),
+        Happening::Completed { changes } => changes.join(", "),
+        Happening::Delivered { mailbox } => mailbox.clone(),
+        Happening::Routed { hosts } => hosts.join(", "),
+        Happening::Attempted { host, address, port, tls, stage, reply } => {
+            let address = address.map(|ip| format!(" [{ip}]:{port}")).unwrap_or_default();
+            let tls = tls.as_ref().map(|record| format!(", {}", self::tls(record)));
+            let reply = reply.as_ref().map(|reply| format!(": {}", reply_line(reply)));
+            let (tls, reply) = (tls.unwrap_or_default(), reply.unwrap_or_default());
+            format!("{host}{address}{tls}, {stage}{reply}")
+        }
+        Happening::Accepted { host, reply } => format!("{host} said {}", reply_line(reply)),
+        Happening::Deferred { until, reply } => {
+            let reply = reply.as_ref().map(|reply| format!(", {}", reply_line(reply)));
+            format!("until {}{}", crate::control::time(*until), reply.unwrap_or_default())
+        }
+        Happening::Failed { reply } => reply.as_ref().map(reply_line).unwrap_or_default(),
+        Happening::Noticed { kind, notice, to } => format!("{kind} notice {notice} to {to}"),
+        Happening::Reported { action, by, text } => {
+            let by = by.as_ref().map(|by| format!(" by {by}")).unwrap_or_default();
+            let text = if text.is_empty() { String::new() } else { format!(": {text}") };
+            format!("{action}{by}{text}")
+        }
+        _ => String::new(),
+    }
+}
+
+fn received(happening: &Happening) -> String {
+    let Happening::Received { protocol, peer, helo, tls, login, octets } = happening else {
+        return String::new();
+    };
+    let mut parts = Vec::new();
+    parts.extend(protocol.as_ref().map(|protocol| format!("by {protocol}")));
+    match (peer, helo) {
+        (Some(peer), Some(helo)) => parts.push(format!("from {helo} [{peer}]")),
+        (Some(peer), None) => parts.push(format!("from [{peer}]")),
+        _ => {}
+    }
+    parts.extend(tls.as_ref().map(self::tls));
+    parts.extend(login.as_ref().map(|login| format!("login {login}")));
+    parts.push(format!("{octets} octets"));
+    parts.join(", ")
+}
+
+/// How a connection was protected.
+pub(super) fn tls(record: &TlsRecord) -> String {
+    let TlsRecord { version, cipher, verified, .. } = record;
+    let verified = match verified {
+        Some(how) => format!(", certificate verified ({how})"),
+        None => String::new(),
+    };
+    format!("{version} {cipher}{verified}")
+}

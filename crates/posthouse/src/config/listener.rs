@@ -1,0 +1,221 @@
+//! `[[listener]]`: what we serve, where, and with which protection.
+//!
+//! Standards: RFC 5321 (SMTP), RFC 6409 (submission), RFC 1939 (POP3), RFC 8314 §3 (TLS).
+//! Not here: binding the addresses (`serve`).
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::ops::Range;
+
+use serde::Deserialize;
+use toml::Spanned;
+
+use super::fault::{Fault, Source};
+use super::network::{Network, NotANetwork};
+
+/// One kind of service on some addresses.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Listener {
+    /// What is spoken.
+    pub(crate) protocol: Protocol,
+    /// Where.
+    pub(crate) bind: Vec<SocketAddr>,
+    /// How it is protected.
+    pub(crate) security: Security,
+    /// Who may relay without a login.
+    pub(crate) relay_from: Vec<Network>,
+    /// Where it stands in the file.
+    pub(super) place: Range<usize>,
+}
+
+impl fmt::Display for Listener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.protocol.name(), self.security.name())
+    }
+}
+
+/// A protocol that we serve.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Protocol {
+    /// Mail from other servers.
+    Smtp,
+    /// Mail from our users.
+    Submission,
+    /// Mail for our users.
+    Pop3,
+}
+
+impl Protocol {
+    /// As it is written.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Smtp => "smtp",
+            Self::Submission => "submission",
+            Self::Pop3 => "pop3",
+        }
+    }
+
+    /// Whether users log in.
+    pub(super) fn has_login(self) -> bool {
+        !matches!(self, Self::Smtp)
+    }
+}
+
+/// How a listener is protected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Security {
+    /// Not at all.
+    None,
+    /// By TLS when the client asks for it (STARTTLS, STLS).
+    StartTls,
+    /// By TLS from the first octet.
+    Implicit,
+}
+
+impl Security {
+    /// As it is written.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::StartTls => "starttls",
+            Self::Implicit => "implicit",
+        }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Written {
+    protocol: Spanned<WrittenProtocol>,
+    bind: Spanned<Vec<Spanned<String>>>,
+    tls: Security,
+    relay_from: Option<Spanned<Vec<Spanned<String>>>>,
+}
+
+/// Every protocol that INTERFACES name, whether it exists yet or not.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum WrittenProtocol {
+    Smtp,
+    Submission,
+    Lmtp,
+    Pop3,
+    Imap,
+    ManageSieve,
+    Http,
+}
+
+/// The rules for each listener and between them.
+pub(super) fn check(
+    written: Vec<Spanned<Written>>,
+    source: &Source<'_>,
+) -> Result<Vec<Listener>, Fault> {
+    let mut listeners: Vec<Listener> = Vec::new();
+    for written in written {
+        let place = written.span();
+        let (listener, binds) = one(written.into_inner(), place, source)?;
+        let mut taken: Vec<(SocketAddr, Protocol)> = listeners
+            .iter()
+            .flat_map(|other| other.bind.iter().map(|address| (*address, other.protocol)))
+            .collect();
+        for (address, written) in listener.bind.iter().zip(&binds) {
+            if let Some((other, protocol)) =
+                taken.iter().find(|(other, _)| collide(*address, *other))
+            {
+                let what =
+                    format!("{address} is taken by the {} listener on {other}", protocol.name());
+                return Err(source.fault(
+                    written,
+                    what,
+                    "give each listener an address or port of its own",
+                ));
+            }
+            taken.push((*address, listener.protocol));
+        }
+        listeners.push(listener);
+    }
+    Ok(listeners)
+}
+
+/// Whether two addresses cannot be bound at the same time.
+fn collide(one: SocketAddr, other: SocketAddr) -> bool {
+    one.port() == other.port()
+        && one.port() != 0 // the system finds a free one
+        && one.is_ipv4() == other.is_ipv4()
+        && (one.ip() == other.ip() || one.ip().is_unspecified() || other.ip().is_unspecified())
+}
+
+fn one(
+    written: Written,
+    place: Range<usize>,
+    source: &Source<'_>,
+) -> Result<(Listener, Vec<Spanned<String>>), Fault> {
+    let protocol = protocol(&written.protocol, source)?;
+    let span = written.bind.span();
+    let binds = written.bind.into_inner();
+    if binds.is_empty() {
+        let remedy = "name at least one address with its port, such as \"127.0.0.1:2525\"";
+        return Err(source.fault_in(span, "this listener has no address", remedy));
+    }
+    let bind = binds.iter().map(|text| address(text, source)).collect::<Result<_, _>>()?;
+    let relay_from = match &written.relay_from {
+        None => Vec::new(),
+        Some(networks) if protocol == Protocol::Smtp => {
+            networks.get_ref().iter().map(|text| network(text, source)).collect::<Result<_, _>>()?
+        }
+        Some(networks) => {
+            let what = format!(
+                "relay_from is for smtp listeners only; who uses {} logs in",
+                protocol.name()
+            );
+            return Err(source.fault(networks, what, "remove relay_from here"));
+        }
+    };
+    Ok((Listener { protocol, bind, security: written.tls, relay_from, place }, binds))
+}
+
+fn protocol(written: &Spanned<WrittenProtocol>, source: &Source<'_>) -> Result<Protocol, Fault> {
+    let later = match written.get_ref() {
+        WrittenProtocol::Smtp => return Ok(Protocol::Smtp),
+        WrittenProtocol::Submission => return Ok(Protocol::Submission),
+        WrittenProtocol::Pop3 => return Ok(Protocol::Pop3),
+        WrittenProtocol::Lmtp => "lmtp",
+        WrittenProtocol::Imap => "imap",
+        WrittenProtocol::ManageSieve => "managesieve",
+        WrittenProtocol::Http => "http",
+    };
+    let what = format!("protocol = {later:?}");
+    Err(source.later(written, what, "use smtp, submission or pop3, or remove this listener"))
+}
+
+fn address(written: &Spanned<String>, source: &Source<'_>) -> Result<SocketAddr, Fault> {
+    let text = written.get_ref();
+    text.parse().map_err(|_| {
+        let what = format!("{text:?} is not an address with a port");
+        source.fault(
+            written,
+            what,
+            "write it as \"127.0.0.1:2525\" or \"[::1]:2525\"; names are not looked up",
+        )
+    })
+}
+
+fn network(written: &Spanned<String>, source: &Source<'_>) -> Result<Network, Fault> {
+    let text = written.get_ref();
+    match text.parse::<Network>() {
+        Ok(network) if network.prefix() == 0 => {
+            let what = format!("relay_from = {text:?} lets everybody send through this host");
+            let remedy = "name only networks that are yours; others would send spam in your name";
+            Err(source.fault(written, what, remedy))
+        }
+        Ok(network) => Ok(network),
+        Err(error) => {
+            let remedy = match error {
+                NotANetwork::Inside(network) => format!("write \"{network}\""),
+                NotANetwork::Form => "write it as \"192.0.2.0/24\"".to_owned(),
+            };
+            Err(source.fault(written, format!("{text:?} is not a network: {error}"), remedy))
+        }
+    }
+}

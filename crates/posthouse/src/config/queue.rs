@@ -1,0 +1,96 @@
+//! `[queue]`: how long mail waits, and when its sender hears of it.
+//!
+//! Standards: RFC 5321 §4.5.4.1 (retry strategy).
+//! Not here: the schedule itself (crate `mta`).
+
+use std::time::Duration;
+
+use serde::Deserialize;
+use toml::Spanned;
+
+use super::fault::{Fault, Source};
+use super::unit::{time_of, written};
+
+/// Most pauses that may be listed; the last one repeats anyway.
+const PAUSES_MAX: usize = 100;
+
+/// How long mail waits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Queue {
+    /// Pauses between attempts; the last one again and again.
+    pub(crate) retry: Vec<Duration>,
+    /// Then the sender gets a failure notice.
+    pub(crate) expire: Duration,
+    /// Then the sender hears that it takes longer.
+    pub(crate) delay_notice: Duration,
+}
+
+impl Default for Queue {
+    fn default() -> Self {
+        const MINUTE: u64 = 60;
+        const HOUR: u64 = 60 * MINUTE;
+        Self {
+            // Short at first for greylisting, then as RFC 5321 §4.5.4.1 has it.
+            retry: [MINUTE, 5 * MINUTE, 15 * MINUTE, HOUR, 2 * HOUR, 4 * HOUR]
+                .map(Duration::from_secs)
+                .to_vec(),
+            expire: Duration::from_secs(5 * 24 * HOUR), // RFC 5321 §4.5.4.1: 4 to 5 days
+            delay_notice: Duration::from_secs(4 * HOUR),
+        }
+    }
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Written {
+    retry: Option<Spanned<Vec<Spanned<String>>>>,
+    expire: Option<Spanned<String>>,
+    delay_notice: Option<Spanned<String>>,
+}
+
+impl Written {
+    pub(super) fn check(&self, source: &Source<'_>) -> Result<Queue, Fault> {
+        let default = Queue::default();
+        let retry = match &self.retry {
+            Some(pauses) => retry(pauses, source)?,
+            None => default.retry,
+        };
+        let expire = match &self.expire {
+            Some(expire) => time_of(expire, source)?,
+            None => default.expire,
+        };
+        let delay_notice = match &self.delay_notice {
+            Some(notice) => time_of(notice, source)?,
+            // Whoever shortens only `expire` need not think of this key as well.
+            None => default.delay_notice.min(expire / 2),
+        };
+        if let Some(notice) = &self.delay_notice
+            && delay_notice >= expire
+        {
+            let what = format!(
+                "delay_notice = {:?} does not come before expire = {:?}; the sender would hear of \
+                 the failure before the delay",
+                written(delay_notice),
+                written(expire),
+            );
+            return Err(source.fault(notice, what, "lower delay_notice, or raise expire"));
+        }
+        Ok(Queue { retry, expire, delay_notice })
+    }
+}
+
+fn retry(
+    pauses: &Spanned<Vec<Spanned<String>>>,
+    source: &Source<'_>,
+) -> Result<Vec<Duration>, Fault> {
+    let list = pauses.get_ref();
+    if list.is_empty() || list.len() > PAUSES_MAX {
+        let what = format!("retry has {} pauses", list.len());
+        return Err(source.fault(
+            pauses,
+            what,
+            "write between 1 and 100, such as [\"1m\", \"1h\"]",
+        ));
+    }
+    list.iter().map(|pause| time_of(pause, source)).collect()
+}

@@ -1,0 +1,266 @@
+//! Whole files, good and bad, and the whole of what an administrator reads about them.
+
+use std::time::Duration;
+
+use super::*;
+
+const HEAD: &str = "hostname = \"mx.example.org\"\ndata_dir = \"data\"\n";
+
+fn parse(text: &str) -> Result<Config, Fault> {
+    Config::parse(Path::new("/etc/posthouse/posthouse.toml"), text)
+}
+
+/// What is said about a file that begins with a good `hostname` and `data_dir`.
+fn refusal(rest: &str) -> String {
+    match parse(&format!("{HEAD}{rest}")) {
+        Ok(_) => "accepted".to_owned(),
+        Err(fault) => fault.to_string().replace("/etc/posthouse/", ""),
+    }
+}
+
+/// Every refusal of a table, one after the other.
+fn refusals(table: &[&str]) -> String {
+    table.iter().map(|rest| refusal(rest)).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn two_keys_are_enough() {
+    let config = parse(HEAD).expect("a good file");
+    assert_eq!(config.hostname.as_str(), "mx.example.org");
+    assert_eq!(config.data_dir, Path::new("/etc/posthouse/data"), "counts from the file");
+    assert_eq!(config.limits, Limits::default());
+    assert_eq!(config.queue, Queue::default());
+    assert_eq!(config.outbound.port, 25);
+    assert_eq!(config.tls, Tls::SelfSigned);
+    assert!(!config.allow_cleartext && !config.outbound.allow_private);
+}
+
+#[test]
+fn every_documented_key_is_taken() {
+    let config = parse(
+        r#"
+hostname = "mx.example.org"
+data_dir = "/var/lib/posthouse"
+[store]
+backend = "sqlite"
+[[listener]]
+protocol = "smtp"
+bind = ["127.0.0.1:2525", "[::1]:2525"]
+tls = "starttls"
+relay_from = ["127.0.0.0/8", "::1"]
+[[listener]]
+protocol = "pop3"
+bind = ["127.0.0.1:0"]
+tls = "none"
+[tls]
+mode = "files"
+certificate = "cert.pem"
+key = "/etc/ssl/key.pem"
+[auth]
+allow_cleartext = true
+[limits]
+message_size = "10MiB"
+recipients_per_message = 100
+connections = 20
+connections_per_ip = 10
+[dns]
+servers = ["127.0.0.1:5353"]
+[outbound]
+port = 2525
+allow_private = true
+bind = ["192.0.2.1", "2001:db8::1"]
+routes = { "relay.example.net" = "192.0.2.7:2525", "six.example.net" = "[2001:db8::7]:25" }
+relay = { host = "smtp.example.net:587", tls = "starttls", username = "me", password_file = "pw" }
+[queue]
+retry = ["1s", "2s"]
+expire = "1m"
+"#,
+    )
+    .expect("a good file");
+    assert_eq!(config.listeners.len(), 2);
+    assert_eq!(config.listeners[0].relay_from[0].to_string(), "127.0.0.0/8");
+    assert_eq!(config.outbound.routes.len(), 2);
+    assert_eq!(config.outbound.relay.expect("relay").host.to_string(), "smtp.example.net:587");
+    assert_eq!(config.queue.delay_notice, Duration::from_secs(30), "half of a short `expire`");
+    assert_eq!(config.limits.message_octets, 10 << 20);
+}
+
+#[test]
+fn keys_and_types_that_do_not_fit() {
+    insta::assert_snapshot!(refusals(&[
+        "hostnme = \"x\"",
+        "[queue]\nretyr = [\"1m\"]",
+        "[queues]\n",
+        "hostname = \"again\"",
+        "[limits]\nconnections = \"many\"",
+        "[limits]\nmessage_size = 50",
+        "[auth]\nallow_cleartext = \"yes\"",
+        "[[listener]]\nprotocol = \"smpt\"\nbind = []\ntls = \"none\"",
+        "[[listener]]\nprotocol = \"smtp\"\nbind = \"127.0.0.1:25\"\ntls = \"none\"",
+        "[[listener]]\nprotocol = \"smtp\"\nbind = [\"127.0.0.1:25\"]",
+        "[limits]\nconnections = -1",
+        "[queue",
+        "[outbound]\nrelay = { host = \"a:1\", user = \"x\" }",
+    ]), @r#"
+    unknown key "hostnme" (posthouse.toml:3:1): did you mean "hostname"? the keys here are hostname, data_dir, store, listener, tls, auth, limits, dns, outbound, queue
+    unknown key "retyr" (posthouse.toml:4:1): did you mean "retry"? the keys here are retry, expire, delay_notice
+    unknown key "queues" (posthouse.toml:3:2): did you mean "queue"? the keys here are hostname, data_dir, store, listener, tls, auth, limits, dns, outbound, queue
+    the same key stands here twice (posthouse.toml:3:1): keep one of them
+    string "many" does not fit here: expected a whole number (posthouse.toml:4:15): write it without quotes or sign
+    integer `50` does not fit here: expected a text (posthouse.toml:4:16): write it in quotes
+    string "yes" does not fit here: expected true or false (posthouse.toml:4:19): write it without quotes
+    unknown value "smpt" (posthouse.toml:4:12): did you mean "smtp"? the values here are smtp, submission, lmtp, pop3, imap, managesieve, http
+    string "127.0.0.1:25" does not fit here: expected a list (posthouse.toml:5:8): write it in brackets: […]
+    the key "tls" is missing (posthouse.toml:3:1): add `tls = …`
+    integer `-1` does not fit here: expected a whole number (posthouse.toml:4:15): write it without quotes or sign
+    this is not TOML: unclosed table, expected `]` (posthouse.toml:3:7): correct what stands here
+    unknown key "user" (posthouse.toml:4:25): the keys here are host, tls, username, password_file
+    "#);
+}
+
+#[test]
+fn what_does_not_exist_yet() {
+    insta::assert_snapshot!(refusals(&[
+        "[store]\nbackend = \"postgres\"\nurl = \"postgres://db\"",
+        "[tls]\nmode = \"acme\"",
+        "[[listener]]\nprotocol = \"imap\"\nbind = [\"127.0.0.1:143\"]\ntls = \"starttls\"",
+        "[[listener]]\nprotocol = \"lmtp\"\nbind = [\"127.0.0.1:24\"]\ntls = \"none\"",
+        "[[listener]]\nprotocol = \"managesieve\"\nbind = [\"127.0.0.1:4190\"]\ntls = \"starttls\"",
+        "[[listener]]\nprotocol = \"http\"\nbind = [\"127.0.0.1:80\"]\ntls = \"none\"",
+    ]), @r#"
+    backend = "postgres" is not available in this version (posthouse.toml:4:11): use backend = "sqlite"
+    mode = "acme" is not available in this version (posthouse.toml:4:8): use mode = "files" with a certificate that you renew, or "self-signed"
+    protocol = "imap" is not available in this version (posthouse.toml:4:12): use smtp, submission or pop3, or remove this listener
+    protocol = "lmtp" is not available in this version (posthouse.toml:4:12): use smtp, submission or pop3, or remove this listener
+    protocol = "managesieve" is not available in this version (posthouse.toml:4:12): use smtp, submission or pop3, or remove this listener
+    protocol = "http" is not available in this version (posthouse.toml:4:12): use smtp, submission or pop3, or remove this listener
+    "#);
+}
+
+#[test]
+fn values_that_cannot_be() {
+    insta::assert_snapshot!(refusals(&[
+        "[limits]\nmessage_size = \"50MB\"",
+        "[limits]\nmessage_size = \"0B\"",
+        "[limits]\nmessage_size = \"1KiB\"",
+        "[limits]\nrecipients_per_message = 5",
+        "[limits]\nconnections_per_ip = 0",
+        "[dns]\nservers = [\"9.9.9.9\"]",
+        "[dns]\nservers = [\"dns.example:53\"]",
+        "[outbound]\nport = 0",
+        "[outbound]\nbind = [\"192.0.2.1\", \"192.0.2.2\"]",
+        "[outbound]\nbind = [\"192.0.2.1:25\"]",
+        "[outbound]\nroutes = { \"a b\" = \"192.0.2.7:25\" }",
+        "[outbound]\nroutes = { \"example.net\" = \"192.0.2.7\" }",
+        "[outbound]\nroutes = { \"example.net\" = \"2001:db8::1:25\" }",
+        "[queue]\nretry = []",
+        "[queue]\nretry = [\"0s\"]",
+        "[queue]\nexpire = \"five days\"",
+        "[[listener]]\nprotocol = \"smtp\"\nbind = []\ntls = \"none\"",
+        "[[listener]]\nprotocol = \"smtp\"\nbind = [\"localhost:25\"]\ntls = \"none\"",
+        "[[listener]]\nprotocol = \"smtp\"\nbind = [\"127.0.0.1:25\"]\ntls = \"none\"\nrelay_from = [\"10.0.0.1/8\"]",
+        "[[listener]]\nprotocol = \"smtp\"\nbind = [\"127.0.0.1:25\"]\ntls = \"none\"\nrelay_from = [\"0.0.0.0/0\"]",
+        "[[listener]]\nprotocol = \"smtp\"\nbind = [\"127.0.0.1:25\"]\ntls = \"none\"\nrelay_from = [\"home\"]",
+    ]), @r#"
+    "50MB" is not a size (posthouse.toml:4:16): write a whole number with B, KiB, MiB or GiB, as in 50MiB
+    "0B" is nothing (posthouse.toml:4:16): write at least one
+    message_size = "1KiB" cannot be (posthouse.toml:4:16): write a size between "64KiB" (RFC 5321 asks for it) and "2GiB"
+    recipients_per_message = 5 is too few (posthouse.toml:4:26): write at least 100, as RFC 5321 §4.5.3.1.8 asks
+    0 connections: nobody could connect (posthouse.toml:4:22): write at least 1
+    "9.9.9.9" is not the address of a DNS server (posthouse.toml:4:12): add the port: "9.9.9.9:53"
+    "dns.example:53" is not the address of a DNS server (posthouse.toml:4:12): write an address with its port, such as "127.0.0.1:53"
+    port 0 cannot be connected to (posthouse.toml:4:8): write 25
+    192.0.2.2 and 192.0.2.1 are of the same family (posthouse.toml:4:22): name at most one IPv4 and one IPv6 address
+    "192.0.2.1:25" is not an address to send from (posthouse.toml:4:9): write an address without a port
+    "a b" is not a domain: the domain is not a host name or address literal (posthouse.toml:4:12): write it as "relay.example.net"
+    "192.0.2.7" is not a host with a port (posthouse.toml:4:28): write it as "smtp.example.net:587" or "192.0.2.7:25"
+    "2001:db8::1:25" is not a host with a port (posthouse.toml:4:28): write it as "smtp.example.net:587" or "192.0.2.7:25"
+    retry has 0 pauses (posthouse.toml:4:9): write between 1 and 100, such as ["1m", "1h"]
+    "0s" is nothing (posthouse.toml:4:10): write at least one
+    "five days" is not a time (posthouse.toml:4:10): write a whole number with s, m, h, d or w, as in 5m
+    this listener has no address (posthouse.toml:5:8): name at least one address with its port, such as "127.0.0.1:2525"
+    "localhost:25" is not an address with a port (posthouse.toml:5:9): write it as "127.0.0.1:2525" or "[::1]:2525"; names are not looked up
+    "10.0.0.1/8" is not a network: it has bits behind its prefix; its network is 10.0.0.0/8 (posthouse.toml:7:15): write "10.0.0.0/8"
+    relay_from = "0.0.0.0/0" lets everybody send through this host (posthouse.toml:7:15): name only networks that are yours; others would send spam in your name
+    "home" is not a network: it is not an address with a prefix length (posthouse.toml:7:15): write it as "192.0.2.0/24"
+    "#);
+}
+
+#[test]
+fn combinations_that_cannot_be() {
+    let smtp = "[[listener]]\nprotocol = \"smtp\"\ntls = \"starttls\"\nbind = ";
+    let pop3 = "[[listener]]\nprotocol = \"pop3\"\nbind = ";
+    insta::assert_snapshot!(refusals(&[
+        &format!("{smtp}[\"127.0.0.1:25\", \"127.0.0.1:25\"]"),
+        &format!("{smtp}[\"0.0.0.0:25\"]\n{smtp}[\"127.0.0.1:25\"]"),
+        &format!("{smtp}[\"127.0.0.1:25\"]\n{pop3}[\"127.0.0.1:25\"]\ntls = \"implicit\""),
+        &format!("{smtp}[\"0.0.0.0:25\", \"[::]:25\"]"),
+        &format!("{smtp}[\"127.0.0.1:0\", \"127.0.0.1:0\"]"),
+        &format!("{pop3}[\"127.0.0.1:110\"]\ntls = \"implicit\"\nrelay_from = [\"10.0.0.0/8\"]"),
+        &format!("{pop3}[\"127.0.0.1:110\"]\ntls = \"none\""),
+        &format!("{pop3}[\"127.0.0.1:110\"]\ntls = \"none\"\n[auth]\nallow_cleartext = true"),
+        &format!("{pop3}[\"0.0.0.0:110\"]\ntls = \"starttls\"\n[auth]\nallow_cleartext = true"),
+        &format!("{pop3}[\"0.0.0.0:995\"]\ntls = \"implicit\"\n[auth]\nallow_cleartext = true"),
+        "[store]\nurl = \"postgres://db\"",
+        "[tls]\nmode = \"files\"",
+        "[tls]\ncertificate = \"cert.pem\"",
+        "[queue]\nexpire = \"4h\"\ndelay_notice = \"1d\"",
+        "[outbound]\nrelay = { host = \"smtp.example.net:587\", username = \"me\" }",
+        "[outbound]\nrelay = { host = \"smtp.example.net:25\", tls = \"none\", username = \"me\", password_file = \"pw\" }",
+    ]), @r#"
+    127.0.0.1:25 is taken by the smtp listener on 127.0.0.1:25 (posthouse.toml:6:25): give each listener an address or port of its own
+    127.0.0.1:25 is taken by the smtp listener on 0.0.0.0:25 (posthouse.toml:10:9): give each listener an address or port of its own
+    127.0.0.1:25 is taken by the smtp listener on 127.0.0.1:25 (posthouse.toml:9:9): give each listener an address or port of its own
+    accepted
+    accepted
+    relay_from is for smtp listeners only; who uses pop3 logs in (posthouse.toml:7:14): remove relay_from here
+    nobody could log in to this pop3 listener: it has no TLS, and allow_cleartext is false (posthouse.toml:3:1): set tls = "starttls" or "implicit", or, on loopback, allow_cleartext = true under [auth]
+    accepted
+    allow_cleartext = true, but the pop3 listener on 0.0.0.0:110 can be reached from elsewhere, and passwords could be read on the way (posthouse.toml:8:19): set it to false, or bind that listener to 127.0.0.1
+    accepted
+    url is for backend = "postgres", and this is "sqlite" (posthouse.toml:4:7): remove url; data_dir tells where SQLite keeps its files
+    mode = "files" needs a certificate and a key (posthouse.toml:4:8): add `certificate = "cert.pem"` and `key = "key.pem"` under [tls]
+    certificate and key are read with mode = "files" only, and this is "self-signed" (posthouse.toml:4:15): set mode = "files", or remove certificate and key
+    delay_notice = "1d" does not come before expire = "4h"; the sender would hear of the failure before the delay (posthouse.toml:5:16): lower delay_notice, or raise expire
+    a login needs both username and password_file (posthouse.toml:4:9): add the missing one, or remove the other
+    tls = "none" would send the password in clear text (posthouse.toml:4:66): set tls = "starttls" or "implicit", or remove username and password_file
+    "#);
+}
+
+#[test]
+fn the_two_keys_that_must_be_there() {
+    let said = |text: &str| parse(text).expect_err("refused").to_string();
+    insta::assert_snapshot!([
+        said(""),
+        said("hostname = \"mx.example.org\""),
+        said("data_dir = \"data\"\nhostname = \"192.0.2.1\""),
+        said("data_dir = \"data\"\nhostname = \"[192.0.2.1]\""),
+        said("data_dir = \"\"\nhostname = \"mx.example.org\""),
+    ].join("\n"), @r#"
+    the key "hostname" is missing (/etc/posthouse/posthouse.toml): add `hostname = …`
+    the key "data_dir" is missing (/etc/posthouse/posthouse.toml:1:1): add `data_dir = …`
+    hostname "192.0.2.1" is an address (/etc/posthouse/posthouse.toml:2:12): write the host's full name as in DNS, such as "mx.example.org"
+    hostname "[192.0.2.1]" is an address (/etc/posthouse/posthouse.toml:2:12): write the host's full name as in DNS, such as "mx.example.org"
+    "" is not a path (/etc/posthouse/posthouse.toml:1:12): write the path of a file or folder
+    "#);
+}
+
+#[test]
+fn files_that_cannot_be_read() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let said = |name: &str| {
+        let fault = Config::read(&folder.path().join(name)).expect_err("refused");
+        fault.to_string().replace(&folder.path().display().to_string(), "DIR")
+    };
+    std::fs::write(folder.path().join("latin1.toml"), b"hostname = \"m\xfcller\"")
+        .expect("written");
+    std::fs::write(folder.path().join("image.toml"), vec![b'#'; 2 << 20]).expect("written");
+    std::fs::create_dir(folder.path().join("folder.toml")).expect("made");
+    insta::assert_snapshot!(
+        ["none.toml", "latin1.toml", "image.toml", "folder.toml"].map(said).join("\n"), @r"
+    the configuration cannot be read: No such file or directory (os error 2) (DIR/none.toml): make one with `posthouse init`, or name another one
+    the configuration cannot be read: it is not UTF-8 text (DIR/latin1.toml): name a configuration file with --config FILE
+    the configuration cannot be read: file too large (DIR/image.toml): name a configuration file with --config FILE
+    the configuration cannot be read: Is a directory (os error 21) (DIR/folder.toml): name a configuration file with --config FILE
+    ");
+}

@@ -1,0 +1,296 @@
+//! What is told: the objects that `--json` prints, and the parts of a trace.
+//!
+//! Times are RFC 3339 in UTC, sizes octets. Names of fields are an interface: add, never rename.
+//!
+//! Standards: RFC 3339 (times).
+//! Not here: how they look on a terminal (`cli`).
+
+use envelope::{Address, EnhancedStatus};
+use platform::Timestamp;
+use serde::{Deserialize, Serialize};
+use store::{
+    Account, AccountUse, Alias, Attempt, DomainRow, Event, Finding, Happening, RecipientView,
+    RemoteReply, Summary, TlsRecord, UnixMillis, VerifyReport,
+};
+
+/// One piece of an answer.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Item {
+    /// A local domain.
+    Domain(DomainItem),
+    /// An account.
+    Account(AccountItem),
+    /// An alias.
+    Alias(AliasItem),
+    /// A submission with recipients that wait.
+    Queued(QueueItem),
+    /// A submission; its recipients, attempts and events follow.
+    Submission(SubmissionItem),
+    /// A recipient of the submission before, or a recipient's new state.
+    Recipient(RecipientItem),
+    /// An attempt for the submission before.
+    Attempt(AttemptItem),
+    /// An event of the submission before.
+    Event(EventItem),
+    /// Addresses of the recipients that were changed.
+    Changed(Vec<Address>),
+    /// Something wrong in the store.
+    Finding(Finding),
+    /// What was read, without the findings.
+    Verified(VerifyReport),
+}
+
+/// A time as it is printed.
+pub(crate) fn time(at: UnixMillis) -> String {
+    Timestamp::from_millis(at.0).to_string()
+}
+
+/// A remote host's reply as it is printed: code, enhanced status, text.
+pub(crate) fn reply_line(reply: &RemoteReply) -> String {
+    let RemoteReply { code, status, text } = reply;
+    match status {
+        // Some stores keep the status in the text as well.
+        Some(status) if EnhancedStatus::at_start_of(text) != Some(*status) => {
+            format!("{code} {status} {text}")
+        }
+        _ => format!("{code} {text}"),
+    }
+}
+
+/// A local domain.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct DomainItem {
+    /// Its name.
+    pub(crate) domain: String,
+    /// When it was added.
+    pub(crate) added: String,
+}
+
+impl From<&DomainRow> for DomainItem {
+    fn from(row: &DomainRow) -> Self {
+        Self { domain: row.domain.to_string(), added: time(row.added_at) }
+    }
+}
+
+/// An account.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct AccountItem {
+    /// Its address.
+    pub(crate) address: String,
+    /// The name of its person.
+    pub(crate) name: Option<String>,
+    /// How many messages it has.
+    pub(crate) messages: u64,
+    /// How many octets they have.
+    pub(crate) size: u64,
+    /// How many octets they may have.
+    pub(crate) quota: Option<u64>,
+    /// Whether there is a password.
+    pub(crate) login: bool,
+    /// When it was made.
+    pub(crate) created: String,
+}
+
+impl AccountItem {
+    /// What is told of an account.
+    pub(crate) fn new(account: &Account, in_use: AccountUse) -> Self {
+        Self {
+            address: account.address.to_string(),
+            name: account.name.clone(),
+            messages: in_use.messages,
+            size: in_use.octets,
+            quota: account.quota_octets,
+            login: account.credential.is_some(),
+            created: time(account.created_at),
+        }
+    }
+}
+
+/// An alias.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct AliasItem {
+    /// An address, or `@domain`.
+    pub(crate) alias: String,
+    /// Where its mail goes.
+    pub(crate) targets: Vec<String>,
+}
+
+impl From<&Alias> for AliasItem {
+    fn from(alias: &Alias) -> Self {
+        Self {
+            alias: alias.key.to_string(),
+            targets: alias.targets.iter().map(Address::to_string).collect(),
+        }
+    }
+}
+
+/// A submission with recipients that wait.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct QueueItem {
+    /// The id that our 250 gave out.
+    pub(crate) id: String,
+    /// When it was accepted.
+    pub(crate) created: String,
+    /// Its reverse-path; empty for notices.
+    pub(crate) sender: String,
+    /// Octets of its content.
+    pub(crate) size: u64,
+    /// Its recipients, settled ones as well.
+    pub(crate) recipients: Vec<RecipientItem>,
+}
+
+impl From<&Summary> for QueueItem {
+    fn from(summary: &Summary) -> Self {
+        Self {
+            id: summary.id.to_string(),
+            created: time(summary.accepted_at),
+            sender: sender(summary),
+            size: summary.octets,
+            recipients: summary.recipients.iter().map(RecipientItem::from).collect(),
+        }
+    }
+}
+
+fn sender(summary: &Summary) -> String {
+    summary.reverse_path.address().map(Address::to_string).unwrap_or_default()
+}
+
+/// A recipient and its fate.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct RecipientItem {
+    /// Its number within the submission.
+    pub(crate) number: u32,
+    /// Where its mail goes.
+    pub(crate) address: String,
+    /// What has become of it.
+    pub(crate) state: String,
+    /// How often it was tried.
+    pub(crate) attempts: u32,
+    /// When it is tried next.
+    pub(crate) next_attempt: Option<String>,
+    /// What a remote host said last.
+    pub(crate) last_reply: Option<String>,
+    /// Which host that was.
+    pub(crate) host: Option<String>,
+    /// The alias that led here.
+    pub(crate) expanded_from: Option<String>,
+    /// When its state changed last.
+    pub(crate) changed: String,
+    /// Whether nothing more will be done for it.
+    pub(crate) settled: bool,
+}
+
+impl From<&RecipientView> for RecipientItem {
+    fn from(view: &RecipientView) -> Self {
+        Self {
+            number: view.number,
+            address: view.recipient.address.to_string(),
+            state: view.state.name().to_owned(),
+            attempts: view.attempts,
+            next_attempt: view.due.filter(|_| view.state.is_open()).map(time),
+            last_reply: view.reply.as_ref().map(reply_line),
+            host: view.host.clone(),
+            expanded_from: view.expanded_from.as_ref().map(Address::to_string),
+            changed: time(view.changed_at),
+            settled: !view.state.is_open(),
+        }
+    }
+}
+
+/// A submission, without its recipients, attempts and events.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct SubmissionItem {
+    /// The id that our 250 gave out.
+    pub(crate) id: String,
+    /// When it was accepted.
+    pub(crate) created: String,
+    /// Its reverse-path; empty for notices.
+    pub(crate) sender: String,
+    /// Octets of its content.
+    pub(crate) size: u64,
+    /// Its Message-ID field.
+    pub(crate) message_id: Option<String>,
+    /// The sender's own name for it (ENVID).
+    pub(crate) envelope_id: Option<String>,
+}
+
+impl From<&Summary> for SubmissionItem {
+    fn from(summary: &Summary) -> Self {
+        Self {
+            id: summary.id.to_string(),
+            created: time(summary.accepted_at),
+            sender: sender(summary),
+            size: summary.octets,
+            message_id: summary.message_id.clone(),
+            envelope_id: summary.envelope_id.as_ref().map(|id| id.as_str().to_owned()),
+        }
+    }
+}
+
+/// One connection to a host, with all that was said.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct AttemptItem {
+    /// The recipients that it was made for, by number.
+    pub(crate) recipients: Vec<u32>,
+    /// When it began.
+    pub(crate) began: String,
+    /// When it ended.
+    pub(crate) ended: String,
+    /// The host's name.
+    pub(crate) host: String,
+    /// Its address.
+    pub(crate) address: Option<String>,
+    /// Its port.
+    pub(crate) port: u16,
+    /// How the connection was protected.
+    pub(crate) tls: Option<TlsRecord>,
+    /// How it went.
+    pub(crate) result: String,
+    /// All that was said, a line each, `C: ` and `S: ` in front.
+    pub(crate) transcript: String,
+}
+
+impl From<&Attempt> for AttemptItem {
+    fn from(attempt: &Attempt) -> Self {
+        Self {
+            recipients: attempt.recipients.clone(),
+            began: time(attempt.began_at),
+            ended: time(attempt.ended_at),
+            host: attempt.host.clone(),
+            address: attempt.address.map(|address| address.to_string()),
+            port: attempt.port,
+            tls: attempt.tls.clone(),
+            result: attempt.result.clone(),
+            transcript: attempt.transcript.clone(),
+        }
+    }
+}
+
+/// Something that happened.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct EventItem {
+    /// Its number within the submission.
+    pub(crate) number: u32,
+    /// When.
+    pub(crate) at: String,
+    /// To which recipient, by number; all without it.
+    pub(crate) recipient: Option<u32>,
+    /// What.
+    #[serde(flatten)]
+    pub(crate) happening: Happening,
+    /// Why.
+    pub(crate) reason: String,
+}
+
+impl From<&Event> for EventItem {
+    fn from(event: &Event) -> Self {
+        Self {
+            number: event.number,
+            at: time(event.event.at),
+            recipient: event.event.recipient,
+            happening: event.event.happening.clone(),
+            reason: event.event.reason.clone(),
+        }
+    }
+}

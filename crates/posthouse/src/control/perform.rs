@@ -1,0 +1,180 @@
+//! Doing what is asked: the same function behind the socket and without a server.
+//!
+//! Standards: none of its own.
+//! Not here: traces (`trace`), rules about addresses (crate `directory`).
+
+use envelope::{Address, Domain};
+use sasl::Password;
+use store::{AliasKey, QueueFilter, Repair, Steer, SubmissionId, UnixMillis};
+use tokio::sync::mpsc;
+
+use super::item::{AccountItem, AliasItem, DomainItem, Item, QueueItem};
+use super::request::{Request, Steering};
+use super::trace;
+use crate::engine::Engine;
+use crate::failure::Failure;
+
+/// Where the pieces of an answer go.
+#[derive(Clone, Debug)]
+pub(crate) struct Items(mpsc::Sender<Item>);
+
+impl Items {
+    /// Pieces that may wait to be read; whoever makes them waits as well then.
+    const WAITING_MAX: usize = 16;
+
+    /// Both ends.
+    pub(crate) fn channel() -> (Self, mpsc::Receiver<Item>) {
+        let (items, receiver) = mpsc::channel(Self::WAITING_MAX);
+        (Self(items), receiver)
+    }
+
+    /// Hands on one piece.
+    pub(super) async fn tell(&self, item: Item) -> Result<(), Failure> {
+        self.0.send(item).await.map_err(|_| Failure::unread())
+    }
+
+    /// Ready when nobody reads any more.
+    pub(super) async fn closed(&self) {
+        self.0.closed().await;
+    }
+}
+
+/// Does what is asked.
+///
+/// Cancel safety: a change that has begun is done or not done, never half; the store sees to it.
+pub(crate) async fn perform(
+    request: Request,
+    engine: &Engine,
+    items: &Items,
+) -> Result<(), Failure> {
+    match request {
+        Request::DomainAdd { .. } | Request::DomainList | Request::DomainRemove { .. } => {
+            domains(request, engine, items).await
+        }
+        Request::AccountAdd { .. }
+        | Request::AccountList
+        | Request::AccountShow { .. }
+        | Request::AccountRemove { .. }
+        | Request::AccountPassword { .. } => accounts(request, engine, items).await,
+        Request::AliasAdd { alias, targets } => {
+            let alias = store::Alias { key: alias_key(&alias)?, targets };
+            Ok(engine.directory.set_alias(alias).await?)
+        }
+        Request::AliasRemove { alias } => {
+            Ok(engine.directory.remove_alias(alias_key(&alias)?).await?)
+        }
+        Request::AliasList => {
+            for alias in engine.store.aliases().await? {
+                items.tell(Item::Alias(AliasItem::from(&alias))).await?;
+            }
+            Ok(())
+        }
+        Request::QueueList => queue(engine, items).await,
+        Request::QueueShow { id } => trace::show(id, engine, items).await,
+        Request::QueueSteer { id, recipient, action } => {
+            steer(id, recipient, action, engine, items).await
+        }
+        Request::Trace { key, follow } => trace::trace(&key, follow, engine, items).await,
+        Request::Verify { repair } => {
+            let repair = if repair { Repair::Yes } else { Repair::No };
+            let mut report = engine.store.verify(repair).await?;
+            for finding in std::mem::take(&mut report.findings) {
+                items.tell(Item::Finding(finding)).await?;
+            }
+            items.tell(Item::Verified(report)).await
+        }
+    }
+}
+
+async fn domains(request: Request, engine: &Engine, items: &Items) -> Result<(), Failure> {
+    match request {
+        Request::DomainAdd { domain } => Ok(engine.directory.add_domain(domain).await?),
+        Request::DomainRemove { domain } => Ok(engine.directory.remove_domain(domain).await?),
+        _ => {
+            for row in engine.store.domains().await? {
+                items.tell(Item::Domain(DomainItem::from(&row))).await?;
+            }
+            Ok(())
+        }
+    }
+}
+
+async fn accounts(request: Request, engine: &Engine, items: &Items) -> Result<(), Failure> {
+    let wanted = match request {
+        Request::AccountAdd { addresses, password, name, quota_octets } => {
+            let password = password.map(|secret| Password::new(secret.0));
+            return Ok(engine
+                .directory
+                .add_accounts(addresses, password, name, quota_octets)
+                .await?);
+        }
+        Request::AccountRemove { address } => {
+            return Ok(engine.directory.remove_account(&address).await?);
+        }
+        Request::AccountPassword { address, password } => {
+            let password = Password::new(password.0);
+            return Ok(engine.directory.set_password(&address, &password).await?);
+        }
+        Request::AccountShow { address } => Some(address.folded()),
+        _ => None,
+    };
+    let mut found = false;
+    for account in engine.store.accounts().await? {
+        if wanted.as_ref().is_none_or(|address| account.address.folded() == *address) {
+            let in_use = engine.store.account_use(account.id).await?;
+            items.tell(Item::Account(AccountItem::new(&account, in_use))).await?;
+            found = true;
+        }
+    }
+    match wanted {
+        Some(address) if !found => Err(Failure::new(format!("there is no account {address}"))
+            .remedy("see `posthouse account list`")),
+        _ => Ok(()),
+    }
+}
+
+/// An address, or `@domain` for all of a domain.
+fn alias_key(text: &str) -> Result<AliasKey, Failure> {
+    let wrong = |error: &dyn std::fmt::Display| {
+        Failure::wrong_use(format!("{text:?} cannot be an alias: {error}"))
+            .remedy("write an address, or @DOMAIN for all of a domain")
+    };
+    match text.strip_prefix('@') {
+        Some(domain) => Domain::parse(domain).map(AliasKey::Domain).map_err(|error| wrong(&error)),
+        None => Address::parse(text).map(AliasKey::Address).map_err(|error| wrong(&error)),
+    }
+}
+
+/// All that waits, oldest first, a page at a time.
+async fn queue(engine: &Engine, items: &Items) -> Result<(), Failure> {
+    let summaries = engine.store.queue(QueueFilter::default()).await?;
+    for summary in &summaries {
+        items.tell(Item::Queued(QueueItem::from(summary))).await?;
+    }
+    Ok(())
+}
+
+async fn steer(
+    id: SubmissionId,
+    recipient: Option<Address>,
+    action: Steering,
+    engine: &Engine,
+    items: &Items,
+) -> Result<(), Failure> {
+    let at = UnixMillis(engine.clock.now().millis());
+    let action = action.into();
+    let order = Steer { submission: id, recipient: recipient.clone(), action, at };
+    let numbers = engine.store.steer(order).await?;
+    let summary = engine.store.submission(id).await?.map(|view| view.summary).ok_or_else(|| {
+        Failure::new(format!("there is no submission {id}")).remedy("see `posthouse queue list`")
+    })?;
+    if numbers.is_empty() {
+        let whom = recipient.map(|address| format!(" {address}")).unwrap_or_default();
+        return Err(Failure::new(format!(
+            "{id} has no recipient{whom} for which that can be done"
+        ))
+        .remedy(format!("see `posthouse queue show {id}`")));
+    }
+    let changed = summary.recipients.iter().filter(|view| numbers.contains(&view.number));
+    items.tell(Item::Changed(changed.map(|view| view.recipient.address.clone()).collect())).await
+}

@@ -1,0 +1,146 @@
+//! What can be asked.
+//!
+//! Standards: none of its own.
+//! Not here: doing it (`perform`).
+
+use std::fmt;
+
+use envelope::{Address, Domain};
+use serde::{Deserialize, Serialize};
+use store::{SteerAction, SubmissionId};
+
+/// One thing to do or to tell.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(tag = "request", rename_all = "kebab-case")]
+pub(crate) enum Request {
+    /// Make a domain local.
+    DomainAdd {
+        /// Which.
+        domain: Domain,
+    },
+    /// All local domains.
+    DomainList,
+    /// Make a domain foreign again.
+    DomainRemove {
+        /// Which.
+        domain: Domain,
+    },
+    /// Make accounts.
+    AccountAdd {
+        /// Their addresses.
+        addresses: Vec<Address>,
+        /// The password that they share; without one nobody can log in.
+        password: Option<Secret>,
+        /// The name of the person.
+        name: Option<String>,
+        /// How much they may keep.
+        quota_octets: Option<u64>,
+    },
+    /// All accounts.
+    AccountList,
+    /// One account.
+    AccountShow {
+        /// Which.
+        address: Address,
+    },
+    /// Remove an account with its mail.
+    AccountRemove {
+        /// Which.
+        address: Address,
+    },
+    /// Replace a password.
+    AccountPassword {
+        /// Whose.
+        address: Address,
+        /// The new one.
+        password: Secret,
+    },
+    /// Make or replace an alias.
+    AliasAdd {
+        /// An address, or `@domain` for all of a domain that is nobody's.
+        alias: String,
+        /// Where its mail goes.
+        targets: Vec<Address>,
+    },
+    /// All aliases.
+    AliasList,
+    /// Remove an alias.
+    AliasRemove {
+        /// Which.
+        alias: String,
+    },
+    /// What waits.
+    QueueList,
+    /// One submission of the queue.
+    QueueShow {
+        /// Which.
+        id: SubmissionId,
+    },
+    /// Take the queue's work into one's own hands.
+    QueueSteer {
+        /// Which submission.
+        id: SubmissionId,
+        /// Which of its recipients; all that are open without it.
+        recipient: Option<Address>,
+        /// What to do.
+        action: Steering,
+    },
+    /// Everything known of a message.
+    Trace {
+        /// Our id, a Message-ID or an ENVID.
+        key: String,
+        /// Whether to go on telling.
+        follow: Follow,
+    },
+    /// Read and check the whole store.
+    Verify {
+        /// Whether to repair what can be.
+        repair: bool,
+    },
+}
+
+/// Whether to go on telling until all is settled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Follow {
+    /// Tell what is known now.
+    No,
+    /// Tell what happens, until every recipient is settled.
+    UntilSettled,
+}
+
+/// What to do with a waiting submission.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Steering {
+    /// Try now.
+    Retry,
+    /// Do not try.
+    Hold,
+    /// Try again what was held.
+    Release,
+    /// Give up.
+    Cancel,
+}
+
+impl From<Steering> for SteerAction {
+    fn from(steering: Steering) -> Self {
+        match steering {
+            Steering::Retry => Self::Retry,
+            Steering::Hold => Self::Hold,
+            Steering::Release => Self::Release,
+            Steering::Cancel => Self::Cancel,
+        }
+    }
+}
+
+/// A password on its way to the process that stores its verifiers.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct Secret(pub(crate) String);
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}

@@ -1,0 +1,46 @@
+//! What the server and the commands work on: an opened store and its directory.
+//!
+//! Only whoever holds the lock of the data folder has one.
+//!
+//! Standards: none of its own.
+//! Not here: the network (`serve`), what is asked of it (`control`).
+
+use std::sync::Arc;
+
+use directory::Directory;
+use platform::{Clock, FolderLock, Random, SystemClock, SystemRandom};
+use store::Store;
+use store_sqlite::{Options, SqliteStore};
+
+use crate::failure::Failure;
+use crate::folder::Folder;
+
+/// An opened store and its directory, and the lock that allows it.
+#[derive(Debug)]
+pub(crate) struct Engine {
+    /// The message store.
+    pub(crate) store: Arc<dyn Store>,
+    /// Who and where.
+    pub(crate) directory: Arc<Directory>,
+    /// The time.
+    pub(crate) clock: Arc<dyn Clock>,
+    /// Luck.
+    pub(crate) random: Arc<dyn Random>,
+    /// Let go last: fields are dropped in this order.
+    _lock: FolderLock,
+}
+
+impl Engine {
+    /// Opens the store of a folder that is ours.
+    pub(crate) async fn open(folder: &Folder, lock: FolderLock) -> Result<Self, Failure> {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let random: Arc<dyn Random> = Arc::new(SystemRandom);
+        let secret = folder.secret(random.as_ref())?;
+        let store: Arc<dyn Store> = SqliteStore::start(folder.path(), Options::default())
+            .map_err(|error| Failure::from(error).in_path(folder.path()))?;
+        let directory =
+            Directory::open(Arc::clone(&store), Arc::clone(&clock), Arc::clone(&random), secret)
+                .await?;
+        Ok(Self { store, directory, clock, random, _lock: lock })
+    }
+}

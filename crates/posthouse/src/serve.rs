@@ -1,0 +1,183 @@
+//! The server: everything started in the right order, watched, and ended in good order.
+//!
+//! ```text
+//!   lock the folder → bind all addresses → certificate → store → control socket → sessions, queue
+//!                                                                              → `ready`
+//!   SIGTERM, SIGINT → no new connections; transactions may finish → exit 0
+//! ```
+//!
+//! A failure before `ready` ends the program with one clear line. After it nothing that comes
+//! from outside does.
+//!
+//! Standards: sd_notify(3), daemon(7).
+//! Not here: what sessions and the queue do (crates `mta`, `access`).
+
+mod certificate;
+mod listeners;
+pub(crate) mod log;
+mod wiring;
+
+use std::io::{self, Write};
+use std::sync::Arc;
+use std::time::Duration;
+
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use platform::shutdown::Drained;
+use platform::{Clock, Shutdown, SystemClock};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tracing::{info, warn};
+
+use crate::config::Config;
+use crate::control::ControlSocket;
+use crate::engine::Engine;
+use crate::failure::{Exit, Failure};
+use crate::folder::Folder;
+
+use self::certificate::Certificate;
+use self::listeners::Listeners;
+pub(crate) use self::listeners::not_bound;
+
+/// How long transactions may take to finish once we are told to end.
+const DRAIN: Duration = Duration::from_secs(30);
+
+/// Files that are open besides connections: the store, its readers, the log.
+const FILES_BESIDE_CONNECTIONS: u64 = 200;
+
+/// Runs the server until it is told to end.
+pub(crate) async fn run(config: &Config) -> Result<Exit, Failure> {
+    if config.listeners.is_empty() {
+        return Err(Failure::new("there is no listener, so nobody could connect")
+            .in_path(&config.file)
+            .remedy("add a [[listener]] with protocol, bind and tls"));
+    }
+    let mut signals = Signals::new()?;
+    let shutdown = Shutdown::new();
+    allow_many_files(config);
+    let folder = Folder::new(&config.data_dir);
+    let lock = folder.lock().map_err(|taken| taken.into_failure(&folder))?;
+    let listeners = Listeners::bind(config).await?;
+    let certificate = Certificate::load(config, &folder)?;
+    let engine = Arc::new(Engine::open(&folder, lock).await?);
+    let control = ControlSocket::bind(&folder)?;
+    let mta = wiring::mta(config, &engine, listeners.smtp_addresses())?;
+
+    let ready = listeners.ready_line();
+    listeners.serve(config, &engine, &mta, &certificate, &shutdown)?;
+    tokio::spawn(control.run(Arc::clone(&engine), shutdown.clone()));
+    let queue = tokio::spawn(mta::queue::run(mta, shutdown.clone()));
+    info!(hostname = %config.hostname, data_dir = %config.data_dir.display(), "serving");
+    tell_ready(&ready);
+
+    wait(&mut signals, &certificate).await;
+    tell(&sd_notify::NotifyState::Stopping);
+    info!("ending: transactions may finish");
+    let hurry = shutdown.clone();
+    tokio::spawn(async move {
+        // Told a second time, we do not wait for anybody.
+        while signals.next().await != Wake::End {}
+        hurry.end_now();
+    });
+    let drained = shutdown.drain(&SystemClock, DRAIN).await;
+    if drained == Drained::CutOff {
+        warn!(
+            after_s = DRAIN.as_secs(),
+            "some transactions were cut off; their senders will try again"
+        );
+    }
+    // It watches the same shutdown; what it was about to do is in the store.
+    platform::clock::within(&SystemClock, Duration::from_secs(5), queue).await.ok();
+    ended(&engine);
+    Ok(Exit::Done)
+}
+
+/// What the store did, for whoever measures it.
+fn ended(engine: &Engine) {
+    let counters = engine.store.counters();
+    info!(
+        accepted = counters.accepted,
+        commits = counters.commits,
+        syncs = counters.syncs,
+        checkpoint_syncs = counters.checkpoint_syncs,
+        content_octets = counters.content_octets,
+        "ended",
+    );
+}
+
+/// What we wait for while we serve.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wake {
+    End,
+    Renew,
+}
+
+/// Sleeps until we are told to end; a hangup in between makes us read the certificate anew.
+async fn wait(signals: &mut Signals, certificate: &Certificate) {
+    loop {
+        let wake = tokio::select! {
+            wake = signals.next() => wake,
+            () = SystemClock.sleep(certificate::RENEWAL) => Wake::Renew,
+        };
+        match wake {
+            Wake::End => return,
+            Wake::Renew => certificate.renew(),
+        }
+    }
+}
+
+/// The signals that mean something to us. SIGPIPE is ignored by Rust's start-up code.
+#[derive(Debug)]
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    fn new() -> Result<Self, Failure> {
+        let watch = |kind| {
+            signal(kind)
+                .map_err(|error| Failure::new(format!("signals cannot be watched: {error}")))
+        };
+        Ok(Self {
+            terminate: watch(SignalKind::terminate())?,
+            interrupt: watch(SignalKind::interrupt())?,
+            hangup: watch(SignalKind::hangup())?,
+        })
+    }
+
+    async fn next(&mut self) -> Wake {
+        tokio::select! {
+            _ = self.terminate.recv() => Wake::End,
+            _ = self.interrupt.recv() => Wake::End,
+            _ = self.hangup.recv() => Wake::Renew,
+        }
+    }
+}
+
+/// Raises the number of files that we may open to what the system allows us.
+fn allow_many_files(config: &Config) {
+    let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else { return };
+    if soft < hard
+        && let Err(error) = setrlimit(Resource::RLIMIT_NOFILE, hard, hard)
+    {
+        warn!(%error, soft, hard, "the limit for open files stays");
+    }
+    let wanted = u64::from(config.limits.connections).saturating_add(FILES_BESIDE_CONNECTIONS);
+    if hard < wanted {
+        warn!(hard, wanted, "fewer files may be open than limits.connections needs");
+    }
+}
+
+/// Whether anybody reads it or not: we are ready.
+fn tell_ready(line: &str) {
+    let mut output = io::stdout().lock();
+    writeln!(output, "{line}").and_then(|()| output.flush()).ok();
+    tell(&sd_notify::NotifyState::Ready);
+}
+
+/// Tells systemd, if it started us.
+fn tell(state: &sd_notify::NotifyState<'_>) {
+    if let Err(error) = sd_notify::notify(std::slice::from_ref(state)) {
+        warn!(%error, "systemd was not told");
+    }
+}

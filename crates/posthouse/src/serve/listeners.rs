@@ -1,0 +1,255 @@
+//! All addresses that we listen on: bound before anything is said, then served.
+//!
+//! Standards: RFC 5321, RFC 6409, RFC 1939, RFC 8314 §3.
+//! Not here: the accept loop and the pumps (crate `platform`).
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use access::{MaildropLocks, Pop3, Pop3Config, Pop3Tls};
+use mta::reception::Service;
+use mta::{Mta, Reception, ReceptionConfig};
+use platform::tls::{ALPN_POP3, ALPN_SMTP};
+use platform::{
+    AcceptLimits, Acceptor, Gate, Net, Pump, PumpLimits, ServerTls, Shutdown, Start, TokioNet,
+};
+use pop3::server::ClearLogin;
+use smtp::server::{self, AuthInClear};
+use tracing::debug;
+
+use super::certificate::Certificate;
+use crate::config::{self, Config, Protocol, Security};
+use crate::engine::Engine;
+use crate::failure::Failure;
+
+/// Sockets that are bound, each with its listener in the configuration.
+pub(crate) struct Listeners {
+    bound: Vec<(config::Listener, Box<dyn platform::net::Listener>)>,
+}
+
+impl Listeners {
+    /// Binds every address of the configuration, or none.
+    pub(crate) async fn bind(config: &Config) -> Result<Self, Failure> {
+        let mut bound = Vec::new();
+        for listener in &config.listeners {
+            for address in &listener.bind {
+                let socket = TokioNet
+                    .listen(*address)
+                    .await
+                    .map_err(|error| not_bound(listener, *address, &error))?;
+                bound.push((listener.clone(), socket));
+            }
+        }
+        Ok(Self { bound })
+    }
+
+    /// Where other mail servers reach us, with the ports that we got.
+    pub(crate) fn smtp_addresses(&self) -> Vec<SocketAddr> {
+        self.bound
+            .iter()
+            .filter(|(listener, _)| listener.protocol == Protocol::Smtp)
+            .map(|(_, socket)| socket.local())
+            .collect()
+    }
+
+    /// `ready smtp/starttls=127.0.0.1:2525 …`
+    pub(crate) fn ready_line(&self) -> String {
+        let mut line = "ready".to_owned();
+        for (listener, socket) in &self.bound {
+            line.push_str(&format!(" {listener}={}", socket.local()));
+        }
+        line
+    }
+
+    /// Serves them all until we shut down.
+    pub(crate) fn serve(
+        self,
+        config: &Config,
+        engine: &Engine,
+        mta: &Arc<Mta>,
+        certificate: &Certificate,
+        shutdown: &Shutdown,
+    ) -> Result<(), Failure> {
+        let count = |limit: u32| usize::try_from(limit).unwrap_or(usize::MAX);
+        let gate = Gate::new(AcceptLimits {
+            connections_max: count(config.limits.connections),
+            connections_per_address_max: count(config.limits.connections_per_ip),
+        });
+        let desk = Desk {
+            config,
+            engine,
+            mta,
+            certificate,
+            shutdown,
+            gate: &gate,
+            locks: MaildropLocks::default(),
+        };
+        for (listener, socket) in self.bound {
+            match listener.protocol {
+                Protocol::Smtp | Protocol::Submission => desk.smtp(&listener, socket)?,
+                Protocol::Pop3 => desk.pop3(&listener, socket)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What every listener's service is made of.
+struct Desk<'a> {
+    config: &'a Config,
+    engine: &'a Engine,
+    mta: &'a Arc<Mta>,
+    certificate: &'a Certificate,
+    shutdown: &'a Shutdown,
+    gate: &'a Arc<Gate>,
+    locks: MaildropLocks,
+}
+
+impl Desk<'_> {
+    fn smtp(
+        &self,
+        listener: &config::Listener,
+        socket: Box<dyn platform::net::Listener>,
+    ) -> Result<(), Failure> {
+        let reception = Reception::new(
+            Arc::clone(self.mta),
+            ReceptionConfig {
+                service: self.service(listener)?,
+                tls: match listener.security {
+                    Security::None => server::Tls::None,
+                    Security::StartTls => server::Tls::Offered,
+                    Security::Implicit => server::Tls::Implicit,
+                },
+                auth_in_clear: match self.config.allow_cleartext {
+                    true => AuthInClear::Allowed,
+                    false => AuthInClear::Refused,
+                },
+            },
+        );
+        let pump = Arc::new(self.pump(listener, ALPN_SMTP)?);
+        let start = start(listener);
+        let acceptor = self.acceptor(listener, "421 4.7.0 Too many connections\r\n");
+        tokio::spawn(async move {
+            let session = move |stream: Box<dyn platform::Stream>| {
+                let (drive, pump) = (reception.session(stream.peer()), Arc::clone(&pump));
+                async move {
+                    let ended = platform::serve(stream, start, drive, &pump).await;
+                    debug!(?ended, "smtp session ended");
+                }
+            };
+            acceptor.run(socket, session).await;
+        });
+        Ok(())
+    }
+
+    fn service(&self, listener: &config::Listener) -> Result<Service, Failure> {
+        if listener.protocol == Protocol::Submission {
+            return Ok(Service::Submission);
+        }
+        let network = |network: &config::Network| {
+            network.to_string().parse::<mta::Network>().map_err(|error| {
+                Failure::new(format!("relay_from: {error}")).in_path(&self.config.file)
+            })
+        };
+        let relay_from = listener.relay_from.iter().map(network).collect::<Result<_, _>>()?;
+        Ok(Service::Smtp { relay_from })
+    }
+
+    fn pop3(
+        &self,
+        listener: &config::Listener,
+        socket: Box<dyn platform::net::Listener>,
+    ) -> Result<(), Failure> {
+        let service = Pop3::new(
+            Pop3Config {
+                hostname: self.config.hostname.to_string(),
+                tls: match listener.security {
+                    Security::None => Pop3Tls::None,
+                    Security::StartTls => Pop3Tls::Stls,
+                    Security::Implicit => Pop3Tls::Implicit,
+                },
+                clear_login: match self.config.allow_cleartext {
+                    true => ClearLogin::Allowed,
+                    false => ClearLogin::Refused,
+                },
+            },
+            Arc::clone(&self.engine.store),
+            Arc::clone(&self.engine.directory),
+            Arc::clone(&self.engine.clock),
+            self.locks.clone(),
+        );
+        let pump = Arc::new(self.pump(listener, ALPN_POP3)?);
+        let start = start(listener);
+        let acceptor = self.acceptor(listener, "-ERR [SYS/TEMP] Too many connections\r\n");
+        tokio::spawn(async move {
+            let session = move |stream: Box<dyn platform::Stream>| {
+                let (drive, pump) = (service.session(stream.peer()), Arc::clone(&pump));
+                async move {
+                    let ended = platform::serve(stream, start, drive, &pump).await;
+                    debug!(?ended, "pop3 session ended");
+                }
+            };
+            acceptor.run(socket, session).await;
+        });
+        Ok(())
+    }
+
+    fn pump(&self, listener: &config::Listener, alpn: &[&str]) -> Result<Pump, Failure> {
+        let tls = match listener.security {
+            Security::None => None,
+            Security::StartTls | Security::Implicit => Some(
+                ServerTls::new(self.certificate.identity(), alpn)
+                    .map_err(|error| Failure::new(error.to_string()))?,
+            ),
+        };
+        Ok(Pump {
+            clock: Arc::clone(&self.engine.clock),
+            tls,
+            shutdown: self.shutdown.clone(),
+            limits: PumpLimits::default(),
+        })
+    }
+
+    /// What a refused peer hears makes sense only where it expects clear text.
+    fn acceptor(&self, listener: &config::Listener, refusal: &str) -> Acceptor {
+        Acceptor {
+            clock: Arc::clone(&self.engine.clock),
+            shutdown: self.shutdown.clone(),
+            gate: Arc::clone(self.gate),
+            refusal: match listener.security {
+                Security::Implicit => Vec::new(),
+                Security::None | Security::StartTls => refusal.as_bytes().to_vec(),
+            },
+        }
+    }
+}
+
+fn start(listener: &config::Listener) -> Start {
+    match listener.security {
+        Security::Implicit => Start::Tls,
+        Security::None | Security::StartTls => Start::Clear,
+    }
+}
+
+/// Why an address cannot be ours.
+pub(crate) fn not_bound(
+    listener: &config::Listener,
+    address: SocketAddr,
+    error: &io::Error,
+) -> Failure {
+    let remedy = match error.kind() {
+        io::ErrorKind::AddrInUse => format!(
+            "another program has this port (see: ss -ltnp 'sport = :{}'); stop it, or choose another",
+            address.port()
+        ),
+        io::ErrorKind::PermissionDenied => "ports below 1024 need root, or: setcap \
+             cap_net_bind_service=+ep on the program, or AmbientCapabilities in its systemd unit"
+            .to_owned(),
+        io::ErrorKind::AddrNotAvailable => {
+            "this host has no such address; see: ip address".to_owned()
+        }
+        _ => "choose another address under [[listener]]".to_owned(),
+    };
+    Failure::new(format!("the {listener} listener cannot have {address}: {error}")).remedy(remedy)
+}

@@ -1,0 +1,112 @@
+//! From our configuration to the transfer agent's.
+//!
+//! Standards: none of its own.
+//! Not here: what the values mean (crate `mta`).
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use mta::{Mta, PrivateTargets, RelayLogin, Route};
+use platform::{ClientTls, Disk, RealDisk, TokioNet};
+use sasl::Password;
+
+use crate::config::{Config, HostPort, Relay, RelayTls};
+use crate::engine::Engine;
+use crate::failure::{Failure, of_file};
+
+/// Longest password file that is read, in octets.
+const PASSWORD_FILE_OCTETS_MAX: usize = 4096;
+
+/// The transfer agent of a configuration.
+pub(super) fn mta(
+    config: &Config,
+    engine: &Engine,
+    listening: Vec<SocketAddr>,
+) -> Result<Arc<Mta>, Failure> {
+    let world = mta::World {
+        store: Arc::clone(&engine.store),
+        directory: Arc::clone(&engine.directory),
+        resolver: crate::resolver::resolver(config),
+        net: Arc::new(TokioNet),
+        clock: Arc::clone(&engine.clock),
+        random: Arc::clone(&engine.random),
+        opportunistic_tls: ClientTls::opportunistic(&RealDisk, &[]).map_err(no_tls)?,
+        verified_tls: verified_tls()?,
+    };
+    Ok(Mta::new(settings(config, listening)?, world))
+}
+
+/// A machine without certificate authorities can still serve; it only cannot verify others.
+fn verified_tls() -> Result<ClientTls, Failure> {
+    ClientTls::verified(&RealDisk, &[])
+        .or_else(|_| ClientTls::opportunistic(&RealDisk, &[]))
+        .map_err(no_tls)
+}
+
+fn no_tls(error: platform::tls::TlsError) -> Failure {
+    Failure::new(format!("TLS towards other servers is not possible: {error}"))
+        .remedy("install ca-certificates")
+}
+
+fn settings(config: &Config, listening: Vec<SocketAddr>) -> Result<mta::Config, Failure> {
+    let relay = match &config.outbound.relay {
+        Some(written) => Some(relay(written)?),
+        None => None,
+    };
+    let recipients = config.limits.recipients_per_message;
+    Ok(mta::Config {
+        hostname: config.hostname.clone(),
+        message_size_max: config.limits.message_octets,
+        recipients_max: usize::try_from(recipients).unwrap_or(usize::MAX),
+        queue: mta::QueueConfig {
+            retry: config.queue.retry.clone(),
+            expire: config.queue.expire,
+            delay_notice: config.queue.delay_notice,
+            ..mta::QueueConfig::default()
+        },
+        outbound: mta::OutboundConfig {
+            port: config.outbound.port,
+            private_targets: match config.outbound.allow_private {
+                true => PrivateTargets::Allowed,
+                false => PrivateTargets::Refused,
+            },
+            bind: config.outbound.bind.clone(),
+            routes: config
+                .outbound
+                .routes
+                .iter()
+                .map(|(domain, target)| (domain.clone(), route(target)))
+                .collect(),
+            relay,
+        },
+        listening,
+    })
+}
+
+fn route(target: &HostPort) -> Route {
+    Route { host: target.host.to_string(), port: target.port }
+}
+
+fn relay(relay: &Relay) -> Result<mta::Relay, Failure> {
+    let login = match &relay.login {
+        None => None,
+        Some((username, file)) => {
+            let octets = RealDisk
+                .read_whole(file, PASSWORD_FILE_OCTETS_MAX)
+                .map_err(|error| of_file("read the relay's password", file, &error))?;
+            let text = String::from_utf8(octets).map_err(|_| {
+                Failure::new("the relay's password is not UTF-8 text").in_path(file)
+            })?;
+            let password = text.lines().next().unwrap_or_default();
+            Some(RelayLogin { username: username.clone(), password: Password::new(password) })
+        }
+    };
+    Ok(mta::Relay {
+        route: route(&relay.host),
+        tls: match relay.tls {
+            RelayTls::None => mta::RelayTls::Opportunistic,
+            RelayTls::StartTls => mta::RelayTls::StartTls,
+        },
+        login,
+    })
+}
