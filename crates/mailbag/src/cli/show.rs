@@ -1,0 +1,139 @@
+//! `show`: one message, made visible.
+
+use mailbag::card::Card;
+use mailbag::local::Letter;
+use mailbag::{Exit, Fault};
+use message::{Mailbox, Message, Part};
+use store::{Flag, FlagChange, Flags};
+
+use super::Context;
+use super::format;
+use super::terminal::{print, stdout_is_terminal, visible, visible_line};
+use super::trouble::Trouble;
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Options {
+    /// The message's id, or the end of it.
+    id: String,
+    #[command(flatten)]
+    what: What,
+}
+
+#[derive(Debug, clap::Args)]
+#[group(multiple = false)]
+struct What {
+    /// All of its octets as they came.
+    #[arg(long)]
+    raw: bool,
+    /// Only the text.
+    #[arg(long)]
+    text: bool,
+    /// Only the HTML, as it came.
+    #[arg(long)]
+    html: bool,
+    /// Only the header, as it came.
+    #[arg(long)]
+    headers: bool,
+    /// Only one part, decoded; `show` without options lists them.
+    #[arg(long, value_name = "N")]
+    part: Option<String>,
+}
+
+pub(crate) async fn run(context: &Context, options: Options) -> Result<Exit, Trouble> {
+    let store = context.store().await?;
+    let letter = store.find(&options.id).await?;
+    let content = store.content(letter.entry.message).await?;
+    let message = Message::parse(&content);
+    let what = &options.what;
+    if what.raw {
+        return octets(&content);
+    }
+    if what.headers {
+        return octets(content.get(message.root().header_range()).unwrap_or_default());
+    }
+    if let Some(id) = &what.part {
+        return octets(&part(&message, id)?.decoded());
+    }
+    if what.html {
+        let html = message
+            .html()
+            .ok_or(Fault::NoSuchPart { part: "HTML".to_owned(), parts: part_ids(&message) })?;
+        return octets(html.as_bytes());
+    }
+    let text = visible(&message.text_to_show());
+    let shown = match what.text {
+        true => text,
+        false => format!("{}\n{text}", summary(&letter, &message)),
+    };
+    print(with_line_end(shown).as_bytes())?;
+    if !letter.entry.flags.contains(Flag::Seen) {
+        let mut seen = Flags::default();
+        seen.insert(Flag::Seen);
+        let change = FlagChange::Add(seen);
+        let (mailbox, uids) = (letter.entry.mailbox, vec![letter.entry.uid]);
+        store.store().set_flags(letter.account_id, mailbox, uids, change).await?;
+    }
+    Ok(Exit::Done)
+}
+
+/// Octets as they are; at a terminal only such as can be seen.
+fn octets(octets: &[u8]) -> Result<Exit, Trouble> {
+    match stdout_is_terminal() {
+        true => print(with_line_end(visible(&String::from_utf8_lossy(octets))).as_bytes())?,
+        false => print(octets)?,
+    }
+    Ok(Exit::Done)
+}
+
+fn with_line_end(mut text: String) -> String {
+    if !text.is_empty() && !text.ends_with('\n') {
+        text.push('\n');
+    }
+    text
+}
+
+/// A part by its id.
+pub(crate) fn part<'m>(message: &'m Message<'_>, id: &str) -> Result<Part<'m>, Fault> {
+    message
+        .part(id)
+        .ok_or_else(|| Fault::NoSuchPart { part: id.to_owned(), parts: part_ids(message) })
+}
+
+fn part_ids(message: &Message<'_>) -> Vec<String> {
+    message.parts().map(|part| part.id()).filter(|id| !id.is_empty()).collect()
+}
+
+/// The fields that people look at, and the attachments.
+fn summary(letter: &Letter, message: &Message<'_>) -> String {
+    let Card { from, to, cc, subject, .. } = &letter.card;
+    let mut text = String::new();
+    let mut field = |name: &str, value: &str| {
+        if !value.is_empty() {
+            text.push_str(&format!("{:<9}{}\n", format!("{name}:"), visible_line(value)));
+        }
+    };
+    let people =
+        |list: &[Mailbox]| list.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    field("From", &people(from));
+    field("To", &people(to));
+    field("Cc", &people(cc));
+    let bcc: Vec<Mailbox> = message.bcc().mailboxes().cloned().collect();
+    field("Bcc", &people(&bcc));
+    let date = letter
+        .card
+        .date
+        .map(|date| format!("{} ({} here)", date, format::local_minute(date.unix_seconds())));
+    field("Date", &date.unwrap_or_default());
+    field("Subject", subject);
+    field("Mailbox", &format!("{} of {}", letter.mailbox, letter.account));
+    field("Id", &letter.entry.submission.to_string());
+    for part in message.attachments() {
+        let name = part.declared_file_name().unwrap_or_else(|| "(no name)".to_owned());
+        let size = part.decoded().len();
+        let kind = part.content_type();
+        let line =
+            format!("part {}: {name}, {}/{}, {size} octets", part.id(), kind.main(), kind.sub());
+        field("Attached", &line);
+    }
+    text
+}

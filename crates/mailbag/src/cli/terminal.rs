@@ -1,0 +1,168 @@
+//! What a terminal may be told: visible characters, progress, a question for the password.
+
+use std::io::{self, BufRead, IsTerminal, Write};
+
+use mailbag::account::secret;
+use nix::sys::termios::{self, LocalFlags, SetArg};
+use sasl::Password;
+use zeroize::Zeroizing;
+
+use super::trouble::Trouble;
+
+/// Talk on stderr: progress only for people who watch.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Talk {
+    quiet: bool,
+    watched: bool,
+}
+
+impl Talk {
+    pub(crate) fn new(quiet: bool) -> Self {
+        Self { quiet, watched: io::stderr().is_terminal() && !quiet }
+    }
+
+    /// What is being done right now; overwritten by what comes next.
+    pub(crate) fn progress(&self, text: &str) {
+        if self.watched {
+            write!(io::stderr(), "\r\u{1b}[K{}", visible_line(text)).ok();
+            io::stderr().flush().ok();
+        }
+    }
+
+    /// Takes the progress line away.
+    pub(crate) fn clear(&self) {
+        if self.watched {
+            write!(io::stderr(), "\r\u{1b}[K").ok();
+            io::stderr().flush().ok();
+        }
+    }
+
+    /// A remark for whoever watches.
+    pub(crate) fn remark(&self, text: &str) {
+        if self.watched {
+            self.say(text);
+        }
+    }
+
+    /// Something that has to be known, also by whoever reads the log.
+    pub(crate) fn say(&self, text: &str) {
+        self.clear();
+        if !self.quiet {
+            writeln!(io::stderr(), "{}", visible_line(text)).ok();
+        }
+    }
+}
+
+/// Whether stdout is read by a person.
+pub(crate) fn stdout_is_terminal() -> bool {
+    io::stdout().is_terminal()
+}
+
+/// Writes to stdout.
+pub(crate) fn print(octets: &[u8]) -> Result<(), Trouble> {
+    let mut out = io::stdout().lock();
+    out.write_all(octets).and_then(|()| out.flush()).map_err(|error| Trouble::output(&error))
+}
+
+/// One line without anything that moves a cursor or hides text; line breaks are shown too.
+pub(crate) fn visible_line(text: &str) -> String {
+    visible(text).replace('\n', "\u{240a}")
+}
+
+/// Text of which every character can be seen: control characters become their pictures, and
+/// what turns the direction of writing is named. Line feeds and tabs stay.
+pub(crate) fn visible(text: &str) -> String {
+    if !text.contains(is_hidden) {
+        return text.to_owned();
+    }
+    let mut shown = String::with_capacity(text.len());
+    let mut characters = text.chars().peekable();
+    while let Some(character) = characters.next() {
+        match character {
+            '\r' if characters.peek() == Some(&'\n') => {}
+            hidden if !is_hidden(hidden) => shown.push(hidden),
+            '\u{7f}' => shown.push('\u{2421}'),
+            control @ '\0'..='\u{1f}' => {
+                shown.push(char::from_u32(0x2400 + u32::from(control)).unwrap_or('\u{fffd}'));
+            }
+            other => shown.push_str(&format!("<U+{:04X}>", u32::from(other))),
+        }
+    }
+    shown
+}
+
+fn is_hidden(character: char) -> bool {
+    match character {
+        '\n' | '\t' => false,
+        // Overrides and isolates turn what is read around (UAX #9 §2).
+        '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => true,
+        other => other.is_control(),
+    }
+}
+
+/// The password: from stdin when asked to, else typed without echo.
+pub(crate) fn password(address: &str, source: PasswordFrom) -> Result<Password, Trouble> {
+    let mut line = Zeroizing::new(String::new());
+    let stdin = io::stdin();
+    let read = |line: &mut String| {
+        let result = stdin.lock().read_line(line);
+        result.map_err(|error| Trouble::own(format!("cannot read the password: {error}")))
+    };
+    match source {
+        PasswordFrom::Stdin => {
+            read(&mut line)?;
+        }
+        PasswordFrom::Terminal if !stdin.is_terminal() => {
+            return Err(Trouble::wrong_use(
+                "there is no terminal to type the password at",
+                "use --password-stdin or --password-command",
+            ));
+        }
+        PasswordFrom::Terminal => {
+            write!(io::stderr(), "Password for {address}: ").ok();
+            io::stderr().flush().ok();
+            let before = termios::tcgetattr(&stdin).ok();
+            if let Some(before) = &before {
+                let mut silent = before.clone();
+                silent.local_flags.remove(LocalFlags::ECHO);
+                termios::tcsetattr(&stdin, SetArg::TCSAFLUSH, &silent).ok();
+            }
+            let result = read(&mut line);
+            if let Some(before) = &before {
+                termios::tcsetattr(&stdin, SetArg::TCSAFLUSH, before).ok();
+            }
+            writeln!(io::stderr()).ok();
+            result?;
+        }
+    }
+    Ok(secret::from_input(line)?)
+}
+
+/// Where the password comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PasswordFrom {
+    Stdin,
+    Terminal,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_hidden_reaches_the_terminal() {
+        let table = [
+            ("plain Grüße 山田", "plain Grüße 山田", "text stays"),
+            ("a\tb\nc", "a\tb\nc", "tabs and line feeds stay"),
+            ("a\r\nb", "a\nb", "CRLF is a line end"),
+            ("\u{1b}]0;owned\u{7}", "\u{241b}]0;owned\u{2407}", "an escape sequence is seen"),
+            ("a\rb", "a\u{240d}b", "overwriting a line is seen"),
+            ("\u{9b}31m", "<U+009B>31m", "the C1 form of it as well"),
+            ("exe.\u{202e}gnp", "exe.<U+202E>gnp", "text that turns around"),
+        ];
+        for (text, wanted, why) in table {
+            assert_eq!(visible(text), wanted, "{why}");
+        }
+        assert_eq!(visible_line("a\nb"), "a\u{240a}b");
+    }
+}
