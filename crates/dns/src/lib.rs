@@ -25,5 +25,5 @@ mod zone;
 
 pub use answer::{Answer, DnsError, Kind, Mx, Record, Security};
 pub use resolver::{ADDRESSES_MAX, MX_MAX, Resolver};
-pub use stub::{CNAMES_MAX, StubOptions, StubResolver, SystemServersError};
+pub use stub::{CNAMES_MAX, StubOptions, StubResolver, SystemServersError, Trust};
 pub use zone::{Trouble, Zone, ZoneServer};

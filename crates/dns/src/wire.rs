@@ -28,17 +28,31 @@ pub(crate) fn kind(record_type: RecordType) -> Option<Kind> {
     }
 }
 
-/// A name as text: lower case, without the last dot, odd octets escaped.
+/// A name as text: lower case, without the last dot, odd octets escaped (RFC 1035 §5.1).
 pub(crate) fn text(name: &Name) -> String {
-    let mut text = name.to_ascii();
-    text.make_ascii_lowercase();
-    text.truncate(text.strip_suffix('.').map_or(text.len(), str::len));
+    let mut text = String::with_capacity(name.len());
+    for label in name {
+        if !text.is_empty() {
+            text.push('.');
+        }
+        for octet in label {
+            match octet {
+                b'.' | b'\\' => text.extend(['\\', char::from(*octet)]),
+                b'!'..=b'~' => text.push(char::from(octet.to_ascii_lowercase())),
+                _ => text.push_str(&format!("\\{octet:03}")),
+            }
+        }
+    }
     text
 }
 
-/// A name from text; `None` when DNS cannot hold it.
+/// A name from text without a last dot, whatever characters it has; `None` when it is too
+/// long for DNS or has empty labels.
 pub(crate) fn name(text: &str) -> Option<Name> {
-    let mut name = Name::from_ascii(text).ok()?;
+    if text.is_empty() {
+        return Some(Name::root());
+    }
+    let mut name = Name::from_labels(text.split('.').map(str::as_bytes)).ok()?;
     name.set_fqdn(true);
     Some(name)
 }
@@ -65,7 +79,33 @@ pub(crate) fn write(record: &Record) -> Option<RData> {
         Record::A(address) => RData::A(A(*address)),
         Record::Aaaa(address) => RData::AAAA(AAAA(*address)),
         Record::Mx { preference, host } => RData::MX(MX::new(*preference, name(host)?)),
+        // RFC 1035 §3.3.14: one string at least.
+        Record::Txt(text) if text.is_empty() => RData::TXT(TXT::from_bytes(vec![&[]])),
         Record::Txt(text) => RData::TXT(TXT::from_bytes(text.chunks(STRING_OCTETS_MAX).collect())),
         Record::Ptr(host) => RData::PTR(PTR(name(host)?)),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_dns_can_hold() {
+        let long = format!("{}.example", "x".repeat(64));
+        let many = "x.".repeat(127) + "x";
+        #[rustfmt::skip]
+        let table = [
+            ("",             Some(""),             "the root"),
+            ("Example.ORG",  Some("example.org"),  "in lower case"),
+            ("_dmarc.-a-.x", Some("_dmarc.-a-.x"), "more than host names"),
+            ("a b.x",        Some("a\\032b.x"),    "odd octets are escaped"),
+            ("a..x",         None,                 "an empty label"),
+            (&long,          None,                 "RFC 1035 §2.3.4: a label of 64 octets"),
+            (&many,          None,                 "RFC 1035 §2.3.4: a name of 257 octets"),
+        ];
+        for (written, expected, why) in table {
+            assert_eq!(name(written).map(|name| text(&name)).as_deref(), expected, "{why}");
+        }
+    }
 }

@@ -59,6 +59,7 @@ struct State {
     /// For every name, before what the entries say.
     trouble: Option<Trouble>,
     ttl: Option<Duration>,
+    security: Security,
     questions: u64,
 }
 
@@ -85,6 +86,7 @@ struct Found {
     /// Whether the last name exists.
     exists: bool,
     ttl: Duration,
+    security: Security,
 }
 
 impl Zone {
@@ -164,6 +166,12 @@ impl Zone {
         self
     }
 
+    /// What DNSSEC says of all answers.
+    pub fn security(&self, security: Security) -> &Self {
+        self.state().security = security;
+        self
+    }
+
     /// How many questions have been asked so far.
     pub fn questions(&self) -> u64 {
         self.state().questions
@@ -196,6 +204,7 @@ impl State {
             records: Vec::new(),
             exists: false,
             ttl: self.ttl.unwrap_or(TTL),
+            security: self.security,
         };
         let mut name = name.to_owned();
         loop {
@@ -310,8 +319,7 @@ impl Resolver for Zone {
             if found.records.is_empty() {
                 return Err(DnsError::NoRecords { name: name.clone(), kind });
             }
-            let security = Security::default();
-            Ok(Answer { records: found.records, ttl: found.ttl, security })
+            Ok(Answer { records: found.records, ttl: found.ttl, security: found.security })
         })
     }
 }

@@ -17,7 +17,7 @@ use platform::{
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::{Found, Trouble, Zone};
-use crate::wire;
+use crate::{Security, wire};
 
 /// Largest datagram without EDNS (RFC 1035 §4.2.1).
 const PLAIN_OCTETS_MAX: usize = 512;
@@ -152,6 +152,7 @@ fn answer(zone: &Zone, question: &[u8], way: Way) -> Option<Vec<u8>> {
     let kind = wire::kind(query.query_type());
     let (found, trouble) = zone.find(&wire::text(query.name()), kind.unwrap_or(crate::Kind::Ptr));
     let found = if kind.is_some() { found } else { Found { records: Vec::new(), ..found } };
+    answer.metadata.authentic_data = found.security == Security::Secure;
     fill(&mut answer, query.name(), &found);
     match trouble {
         Some(Trouble::Silence) => return None,
