@@ -27,7 +27,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         std::env::args().nth(place).and_then(|text| text.parse().ok()).unwrap_or(otherwise)
     };
     let (deliverers, messages, think_us) = (number(1, 20), number(2, 20_000), number(3, 0));
-    let folder = std::env::var_os("POSTHOUSE_BENCH_DIR").map_or_else(std::env::temp_dir, PathBuf::from);
+    let folder =
+        std::env::var_os("POSTHOUSE_BENCH_DIR").map_or_else(std::env::temp_dir, PathBuf::from);
     let folder = tempfile::tempdir_in(folder)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build()?;
     let store = SqliteStore::start(folder.path(), Options::default())?;
@@ -35,13 +36,14 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
+#[expect(clippy::print_stdout, reason = "printing is what it is for")]
 async fn run(
     store: Arc<SqliteStore>,
     deliverers: u64,
     messages: u64,
     think: Duration,
 ) -> Result<(), Box<dyn std::error::Error>> {
-    let accounts = Arc::new(make_accounts(&*store).await?);
+    let accounts = Arc::new(make_accounts(&store).await?);
     let ids = Arc::new(IdSource::default());
     let left = Arc::new(AtomicU64::new(messages));
     let waited = Arc::new(AtomicU64::new(0));
@@ -51,7 +53,10 @@ async fn run(
         let (store, accounts, ids) = (Arc::clone(&store), Arc::clone(&accounts), Arc::clone(&ids));
         let (left, waited) = (Arc::clone(&left), Arc::clone(&waited));
         tasks.push(tokio::spawn(async move {
-            while left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok() {
+            while left
+                .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1))
+                .is_ok()
+            {
                 spin(think / 2);
                 tokio::task::yield_now().await;
                 let announcement = store.announce();
@@ -130,7 +135,9 @@ fn letter(ids: &IdSource, accounts: &[AccountId]) -> Accept {
         id,
         at,
         origin: Origin::of(OriginKind::Reception),
-        reverse_path: Address::parse("sender@example.net").map(ReversePath::from).unwrap_or_default(),
+        reverse_path: Address::parse("sender@example.net")
+            .map(ReversePath::from)
+            .unwrap_or_default(),
         ret: None,
         envelope_id: None,
         body: BodyType::EightBitMime,
@@ -160,5 +167,7 @@ fn spin(how_long: Duration) {
 
 fn cpu_us() -> i64 {
     let usage = getrusage(UsageWho::RUSAGE_SELF);
-    usage.map_or(0, |usage| usage.user_time().num_microseconds() + usage.system_time().num_microseconds())
+    usage.map_or(0, |usage| {
+        usage.user_time().num_microseconds() + usage.system_time().num_microseconds()
+    })
 }

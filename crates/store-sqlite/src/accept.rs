@@ -218,7 +218,8 @@ fn check_account(batch: &mut Batch<'_>, id: AccountId, more: u64) -> Result<(), 
     let Some(account) = batch.account(id)? else {
         return Err(StoreError::NotFound { what: format!("account {}", id.0) });
     };
-    let over = account.quota_octets.is_some_and(|quota| account.octets.saturating_add(more) > quota);
+    let over =
+        account.quota_octets.is_some_and(|quota| account.octets.saturating_add(more) > quota);
     if over { Err(StoreError::OverQuota { address: account.address.clone() }) } else { Ok(()) }
 }
 
@@ -232,10 +233,7 @@ fn check_uid(batch: &mut Batch<'_>, id: MailboxId) -> Result<(), StoreError> {
     Err(StoreError::Refused { reason: format!("mailbox {} has no UIDs left", id.0) })
 }
 
-fn place(
-    batch: &mut Batch<'_>,
-    body: Body,
-) -> Result<(MessageId, Place, [u8; 32]), StoreError> {
+fn place(batch: &mut Batch<'_>, body: Body) -> Result<(MessageId, Place, [u8; 32]), StoreError> {
     match body {
         Body::Small { octets, blake3 } => {
             let message = batch.message_next.fetch_add(1, Ordering::Relaxed);
@@ -376,10 +374,21 @@ fn deliver(
         let uid = u32::try_from(uid_raw).ok().and_then(Uid::new).ok_or_else(|| {
             StoreError::Refused { reason: format!("mailbox {} has no UIDs left", mailbox.0) }
         })?;
-        insert_entry(batch, &EntryRow {
-            account, mailbox, uid, message, prefix: &prefix, octets, modseq, flags: &flags,
-            submission: accept.id, at: accept.at,
-        })?;
+        insert_entry(
+            batch,
+            &EntryRow {
+                account,
+                mailbox,
+                uid,
+                message,
+                prefix: &prefix,
+                octets,
+                modseq,
+                flags: &flags,
+                submission: accept.id,
+                at: accept.at,
+            },
+        )?;
         batch.change_mailbox(mailbox, |row| {
             row.uid_next = row.uid_next.saturating_add(1);
             row.modseq = modseq;

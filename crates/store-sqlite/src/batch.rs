@@ -245,6 +245,7 @@ impl<'a> Batch<'a> {
     /// Commits. On an error nothing of the batch is there.
     pub(crate) fn commit(mut self) -> Result<Committed, StoreError> {
         let committed = self.seal().and_then(|()| {
+            self.appender.segments().expect_removal(&self.dead);
             self.database
                 .prepare_cached("COMMIT")
                 .and_then(|mut commit| commit.execute([]))
@@ -255,6 +256,9 @@ impl<'a> Batch<'a> {
                 && let Err(second) = self.database.execute_batch("ROLLBACK")
             {
                 tracing::error!(error = %second, "rollback failed");
+            }
+            for segment in &self.dead {
+                self.appender.segments().list(*segment);
             }
             self.appender.rolled_back();
             self.remembered.clear();
@@ -272,9 +276,11 @@ impl<'a> Batch<'a> {
         Modseq(*self.modseq)
     }
 
-    /// The modseq of the last change.
-    pub(crate) fn last_modseq(&self) -> Modseq {
-        Modseq(*self.modseq)
+    /// Takes over what a repair made of the numbers and forgets what was remembered.
+    pub(crate) fn reread(&mut self, modseq: u64, message_next: i64) {
+        *self.modseq = modseq.max(*self.modseq);
+        self.message_next.fetch_max(message_next, Ordering::Relaxed);
+        self.remembered.clear();
     }
 
     /// A UIDVALIDITY that no mailbox had: the time, or one more than the last.
@@ -337,11 +343,8 @@ impl<'a> Batch<'a> {
                     .and_then(|mut select| select.query_row([id.0], |row| row.get(0)))
                     .map_err(&reading)?,
             };
-            let row = AccountRow {
-                address,
-                quota_octets: quota.map(number),
-                octets: number(octets),
-            };
+            let row =
+                AccountRow { address, quota_octets: quota.map(number), octets: number(octets) };
             self.remembered.accounts.insert(id, row);
         }
         Ok(self.remembered.accounts.get_mut(&id))

@@ -188,10 +188,7 @@ pub(crate) fn set_credential(
 }
 
 /// Removes an account with all of its mail.
-pub(crate) fn remove_account(
-    batch: &mut Batch<'_>,
-    account: AccountId,
-) -> Result<(), StoreError> {
+pub(crate) fn remove_account(batch: &mut Batch<'_>, account: AccountId) -> Result<(), StoreError> {
     let failed = sql("remove an account");
     let removed = batch
         .database
@@ -227,9 +224,8 @@ pub(crate) fn remove_account(
 /// All aliases, by key.
 pub(crate) fn aliases(database: &Connection) -> Result<Vec<Alias>, StoreError> {
     let failed = sql("read aliases");
-    let mut select = database
-        .prepare_cached("SELECT key, targets FROM alias ORDER BY key")
-        .map_err(&failed)?;
+    let mut select =
+        database.prepare_cached("SELECT key, targets FROM alias ORDER BY key").map_err(&failed)?;
     let mut rows = select.query([]).map_err(&failed)?;
     let mut aliases = Vec::new();
     while let Some(row) = rows.next().map_err(&failed)? {

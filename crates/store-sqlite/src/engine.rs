@@ -64,7 +64,7 @@ fn pending<'a, T: Send + 'a>(
 }
 
 impl SqliteStore {
-    fn write<T: Send + 'static>(
+    pub(crate) fn write<T: Send + 'static>(
         &self,
         run: impl FnOnce(&mut Batch<'_>) -> Result<T, StoreError> + Send + 'static,
     ) -> Pending<'_, T> {
@@ -73,14 +73,14 @@ impl SqliteStore {
         pending(self.shared.waiting.push(operation), receiver)
     }
 
-    fn view<T: Send + 'static>(
+    pub(crate) fn view<T: Send + 'static>(
         &self,
         read: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
     ) -> Pending<'_, T> {
         self.aside(move |connection| snapshot(connection, read))
     }
 
-    fn aside<T: Send + 'static>(
+    pub(crate) fn aside<T: Send + 'static>(
         &self,
         read: impl FnOnce(&mut Connection) -> Result<T, StoreError> + Send + 'static,
     ) -> Pending<'_, T> {

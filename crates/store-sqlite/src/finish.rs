@@ -48,11 +48,7 @@ fn find(
         .ok_or_else(|| StoreError::NotFound { what: format!("recipient {number} of {id}") })
 }
 
-fn check(
-    before: &RecipientView,
-    outcome: &Outcome,
-    id: SubmissionId,
-) -> Result<(), StoreError> {
+fn check(before: &RecipientView, outcome: &Outcome, id: SubmissionId) -> Result<(), StoreError> {
     let refused = |reason: String| Err(StoreError::Refused { reason });
     let number = outcome.recipient;
     if !before.state.may_become(outcome.state) {
@@ -173,9 +169,10 @@ pub(crate) fn steer(batch: &mut Batch<'_>, steer: &Steer) -> Result<Vec<u32>, St
     standing(batch.database, id)?;
     let now = recipients(batch.database, id)?;
     let meant = |recipient: &&RecipientView| {
-        steer.recipient.as_ref().is_none_or(|address| {
-            address.folded() == recipient.recipient.address.folded()
-        })
+        steer
+            .recipient
+            .as_ref()
+            .is_none_or(|address| address.folded() == recipient.recipient.address.folded())
     };
     if !now.iter().any(|recipient| meant(&recipient)) {
         let recipient = steer.recipient.as_ref().map(ToString::to_string).unwrap_or_default();
@@ -206,7 +203,8 @@ pub(crate) fn steer(batch: &mut Batch<'_>, steer: &Steer) -> Result<Vec<u32>, St
             SteerAction::Release => Happening::Released,
             SteerAction::Cancel => Happening::Cancelled,
         };
-        events.push(NewEvent::new(steer.at, happening, "asked by an operator").of(recipient.number));
+        events
+            .push(NewEvent::new(steer.at, happening, "asked by an operator").of(recipient.number));
     }
     if !changed.is_empty() {
         record(batch, id, &events)?;
@@ -240,10 +238,7 @@ fn steered(
 }
 
 /// Forgets settled submissions that are older than `before`; how many.
-pub(crate) fn forget_settled(
-    batch: &mut Batch<'_>,
-    before: UnixMillis,
-) -> Result<u64, StoreError> {
+pub(crate) fn forget_settled(batch: &mut Batch<'_>, before: UnixMillis) -> Result<u64, StoreError> {
     /// One operation forgets at most this many, so that the writer is soon free again.
     const FORGOTTEN_MAX: u32 = 10_000;
     let failed = sql("forget settled submissions");

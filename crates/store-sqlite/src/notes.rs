@@ -36,9 +36,7 @@ pub(crate) fn read(
 ) -> Result<Vec<Note>, StoreError> {
     let failed = sql("read notes");
     let mut select = database
-        .prepare_cached(
-            "SELECT key, value FROM note WHERE account = ?1 AND key >= ?2 ORDER BY key",
-        )
+        .prepare_cached("SELECT key, value FROM note WHERE account = ?1 AND key >= ?2 ORDER BY key")
         .map_err(&failed)?;
     let mut rows = select.query(params![account.0, prefix]).map_err(&failed)?;
     let mut notes = Vec::new();

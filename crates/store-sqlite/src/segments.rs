@@ -94,12 +94,20 @@ impl Segments {
         &self.disk
     }
 
-    /// Numbers of all segment files that count or may soon count, and of all others.
-    pub(crate) fn files(&self) -> Result<(BTreeSet<u32>, BTreeSet<u32>), StoreError> {
-        let unlisted = self.state().unlisted.clone();
+    /// Numbers of all segment files.
+    pub(crate) fn files(&self) -> Result<BTreeSet<u32>, StoreError> {
         let names = self.disk.list(&self.folder).map_err(disk("list the segments"))?;
-        let there = names.iter().filter_map(|name| number_of(name)).collect();
-        Ok((there, unlisted))
+        Ok(names.iter().filter_map(|name| number_of(name)).collect())
+    }
+
+    /// Numbers of those that have no committed row yet.
+    pub(crate) fn unlisted(&self) -> BTreeSet<u32> {
+        self.state().unlisted.clone()
+    }
+
+    /// Whether a segment's file is there.
+    pub(crate) fn exists(&self, number: u32) -> bool {
+        self.disk.exists(&self.path(number)).unwrap_or(true)
     }
 
     /// Makes a segment: its name is safe, its header is written but not synced yet.
@@ -131,6 +139,11 @@ impl Segments {
     /// The row of a segment is committed.
     pub(crate) fn list(&self, number: u32) {
         self.state().unlisted.remove(&number);
+    }
+
+    /// The rows of segments are about to be removed, and their files after them.
+    pub(crate) fn expect_removal(&self, numbers: &[u32]) {
+        self.state().unlisted.extend(numbers);
     }
 
     /// Removes the file of a segment that has no row, or none any more.
@@ -205,7 +218,8 @@ impl Segments {
             let content = both.split_off(4);
             (content, both)
         } else {
-            let crcs = Self::fill(&*file, place, place.crc_at(first), size((last - first + 1) * 4))?;
+            let crcs =
+                Self::fill(&*file, place, place.crc_at(first), size((last - first + 1) * 4))?;
             let at = place.content_at().saturating_add(from);
             (Self::fill(&*file, place, at, size(till - from))?, crcs)
         };
@@ -370,7 +384,20 @@ impl Appender {
                 current = Some(Current { number, file: file.into(), end, unsynced: false });
             }
         }
-        Ok(Self { segments, current, buffer: Vec::new(), began: Vec::new(), sealed: Vec::new(), syncs: 0, written: 0 })
+        Ok(Self {
+            segments,
+            current,
+            buffer: Vec::new(),
+            began: Vec::new(),
+            sealed: Vec::new(),
+            syncs: 0,
+            written: 0,
+        })
+    }
+
+    /// All segments.
+    pub(crate) fn segments(&self) -> &Segments {
+        &self.segments
     }
 
     /// The segment that is appended to.

@@ -71,7 +71,7 @@ impl Shared {
         change(&mut self.counters.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
-    /// Octets that `message_next` has given out; see `segments::Alone`.
+    /// A message id for content that gets a segment of its own before the commit.
     pub(crate) fn take_message(&self) -> i64 {
         self.message_next.fetch_add(1, Ordering::Relaxed)
     }

@@ -1,10 +1,173 @@
 //! Reading everything and telling what is wrong.
+//!
+//! First the rows among themselves (`rules`), then each message's content against its checksums,
+//! then the segment files against their rows. One thing that is damaged hides no other.
+//!
+//! Not here: what must hold between the rows (`rules`).
 
-use store::{Pending, Repair, VerifyReport};
+mod rules;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use rusqlite::{Connection, Row, params};
+use store::{Finding, MessageId, Pending, Repair, StoreError, VerifyReport};
 
 use crate::SqliteStore;
+use crate::database::{number, sql};
+use crate::mailboxes::place;
+use crate::readers::snapshot;
+use crate::segment::Place;
+use crate::segments::{READ_OCTETS_MAX, Segments};
+
+/// Messages of one read transaction; so that a long verification keeps no checkpoint waiting.
+const MESSAGES_MAX: u32 = 500;
 
 /// Reads the whole store.
-pub(crate) fn verify(_store: &SqliteStore, _repair: Repair) -> Pending<'_, VerifyReport> {
-    Box::pin(async { Ok(VerifyReport::default()) })
+pub(crate) fn verify(store: &SqliteStore, repair: Repair) -> Pending<'_, VerifyReport> {
+    Box::pin(async move {
+        let mut findings = match repair {
+            Repair::No => store.view(rules::check).await?,
+            Repair::Yes => store.write(rules::repair).await?,
+        };
+        let segments = Arc::clone(&store.shared.segments);
+        let mut report =
+            store.aside(move |connection| files(connection, &segments, repair)).await?;
+        findings.append(&mut report.findings);
+        report.findings = findings;
+        Ok(report)
+    })
+}
+
+fn files(
+    connection: &mut Connection,
+    segments: &Segments,
+    repair: Repair,
+) -> Result<VerifyReport, StoreError> {
+    let mut report = VerifyReport::default();
+    let mut after = 0;
+    loop {
+        let stored = snapshot(connection, |database| stored(database, after))?;
+        let Some(last) = stored.last() else { break };
+        after = last.id;
+        for message in &stored {
+            check_message(connection, segments, message, &mut report)?;
+        }
+    }
+    check_files(connection, segments, repair, &mut report)?;
+    let counting = sql("count rows");
+    let count = |statement: &str| {
+        connection.query_row(statement, [], |row| row.get(0)).map(number).map_err(&counting)
+    };
+    report.entries = count("SELECT count(*) FROM entry")?;
+    report.submissions = count("SELECT count(*) FROM submission")?;
+    Ok(report)
+}
+
+/// A message's row.
+struct Stored {
+    id: i64,
+    place: Place,
+    blake3: Vec<u8>,
+}
+
+fn stored(database: &Connection, after: i64) -> Result<Vec<Stored>, StoreError> {
+    let failed = sql("read messages");
+    let mut select = database
+        .prepare_cached(
+            "SELECT id, segment, at, octets, blake3 FROM message WHERE id > ?1
+             ORDER BY id LIMIT ?2",
+        )
+        .map_err(&failed)?;
+    let row = |row: &Row<'_>| {
+        Ok(Stored {
+            id: row.get(0)?,
+            place: Place {
+                segment: row.get(1)?,
+                at: number(row.get(2)?),
+                octets: number(row.get(3)?),
+            },
+            blake3: row.get(4)?,
+        })
+    };
+    let rows = select.query_map(params![after, MESSAGES_MAX], row).map_err(&failed)?;
+    rows.collect::<rusqlite::Result<_>>().map_err(&failed)
+}
+
+fn check_message(
+    connection: &Connection,
+    segments: &Segments,
+    message: &Stored,
+    report: &mut VerifyReport,
+) -> Result<(), StoreError> {
+    let read = check_content(segments, message);
+    report.messages = report.messages.saturating_add(1);
+    report.octets = report.octets.saturating_add(message.place.octets);
+    let Err((rule, error)) = read else { return Ok(()) };
+    // It may have been removed or moved while we read.
+    if place(connection, MessageId(message.id))? != Some(message.place) {
+        return Ok(());
+    }
+    report.findings.push(Finding {
+        rule: rule.to_owned(),
+        place: format!(
+            "message {} in segment {} at {}",
+            message.id, message.place.segment, message.place.at
+        ),
+        found: error,
+        repaired: false,
+    });
+    Ok(())
+}
+
+fn check_content(segments: &Segments, message: &Stored) -> Result<(), (&'static str, String)> {
+    let text = |error: StoreError| error.to_string();
+    segments
+        .check_header(message.place, message.id)
+        .map_err(|error| ("content-header", text(error)))?;
+    let mut hasher = blake3::Hasher::new();
+    let mut offset = 0;
+    while offset < message.place.octets {
+        let octets = segments
+            .read(message.place, offset, READ_OCTETS_MAX)
+            .map_err(|error| ("content-checksum", text(error)))?;
+        hasher.update(&octets);
+        offset = offset.saturating_add(octets.len() as u64);
+    }
+    if hasher.finalize().as_bytes().as_slice() != message.blake3 {
+        return Err(("content-hash", "the content is not the one that was accepted".to_owned()));
+    }
+    Ok(())
+}
+
+/// Files without rows. Rows without files show in the messages that need them.
+fn check_files(
+    connection: &Connection,
+    segments: &Segments,
+    repair: Repair,
+    report: &mut VerifyReport,
+) -> Result<(), StoreError> {
+    let files = segments.files()?;
+    report.files = files.len() as u64;
+    // In this order: a file of the list has a row by now, or was going to get one then.
+    let expected = segments.unlisted();
+    let failed = sql("read segments");
+    let mut select = connection.prepare_cached("SELECT id FROM segment").map_err(&failed)?;
+    let rows = select.query_map([], |row| row.get(0)).map_err(&failed)?;
+    let listed = rows.collect::<rusqlite::Result<BTreeSet<u32>>>().map_err(&failed)?;
+    for number in files.difference(&listed) {
+        if expected.contains(number) || !segments.exists(*number) {
+            continue;
+        }
+        if repair == Repair::Yes {
+            segments.discard(*number);
+        }
+        report.findings.push(Finding {
+            rule: "segment-needless".to_owned(),
+            place: format!("segment {number}"),
+            found: "no row names it".to_owned(),
+            repaired: repair == Repair::Yes,
+        });
+    }
+    Ok(())
 }

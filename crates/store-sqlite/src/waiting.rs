@@ -37,6 +37,9 @@ const WAITING_MAX: usize = 64 * 1024;
 /// Tells an operation's caller how the commit went.
 pub(crate) type Answer = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
 
+/// Runs an operation in a batch; without one there is only an error to answer with.
+pub(crate) type Run = Box<dyn FnOnce(Option<&mut Batch<'_>>) -> Answer + Send>;
+
 /// What kind of operation it is, for those who count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -49,8 +52,7 @@ pub(crate) struct Operation {
     pub(crate) kind: Kind,
     /// Octets of content that it brings.
     pub(crate) octets: u64,
-    /// Runs it in a batch; without one there is only an error to answer with.
-    pub(crate) run: Box<dyn FnOnce(Option<&mut Batch<'_>>) -> Answer + Send>,
+    pub(crate) run: Run,
 }
 
 /// The queue between callers and the writer.
@@ -68,17 +70,17 @@ struct State {
     announced: usize,
     /// Grows with every batch; older announcements do not count.
     batch: u64,
-    writer: WriterWaits,
+    awaited: Awaited,
     closed: bool,
 }
 
 /// What the writer waits for. Callers wake it only for that: waking costs a system call.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum WriterWaits {
+enum Awaited {
     #[default]
-    ForNothing,
-    ForAnything,
-    ForAnnounced,
+    Nothing,
+    Anything,
+    Announced,
 }
 
 impl std::fmt::Debug for State {
@@ -98,10 +100,10 @@ impl State {
     }
 
     fn should_wake(&self) -> bool {
-        match self.writer {
-            WriterWaits::ForNothing => false,
-            WriterWaits::ForAnything => self.closed || !self.operations.is_empty(),
-            WriterWaits::ForAnnounced => !self.expects(),
+        match self.awaited {
+            Awaited::Nothing => false,
+            Awaited::Anything => self.closed || !self.operations.is_empty(),
+            Awaited::Announced => !self.expects(),
         }
     }
 }
@@ -113,7 +115,7 @@ impl Waiting {
 
     fn wake(&self, mut state: MutexGuard<'_, State>) {
         if state.should_wake() {
-            state.writer = WriterWaits::ForNothing;
+            state.awaited = Awaited::Nothing;
             drop(state);
             self.woken.notify_one();
         }
@@ -175,11 +177,11 @@ impl Waiting {
     ) -> Option<Vec<Operation>> {
         let mut state = self.state();
         if state.operations.is_empty() && !state.closed {
-            state = self.sleep(state, WriterWaits::ForAnything, wait, clock);
+            state = self.sleep(state, Awaited::Anything, wait, clock);
         }
         let patience = patience.min(PATIENCE_MAX);
         if !patience.is_zero() && state.expects() {
-            state = self.sleep(state, WriterWaits::ForAnnounced, Some(patience), clock);
+            state = self.sleep(state, Awaited::Announced, Some(patience), clock);
         }
         if state.operations.is_empty() {
             return if state.closed { None } else { Some(Vec::new()) };
@@ -204,13 +206,13 @@ impl Waiting {
     fn sleep<'a>(
         &'a self,
         mut state: MutexGuard<'a, State>,
-        what_for: WriterWaits,
+        what_for: Awaited,
         how_long: Option<Duration>,
         clock: &dyn Clock,
     ) -> MutexGuard<'a, State> {
         let began = clock.monotonic();
-        state.writer = what_for;
-        while !state.should_wake() && state.writer != WriterWaits::ForNothing {
+        state.awaited = what_for;
+        while !state.should_wake() && state.awaited != Awaited::Nothing {
             let Some(how_long) = how_long else {
                 state = self.woken.wait(state).unwrap_or_else(PoisonError::into_inner);
                 continue;
@@ -223,7 +225,7 @@ impl Waiting {
                 self.woken.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner);
             state = woken;
         }
-        state.writer = WriterWaits::ForNothing;
+        state.awaited = Awaited::Nothing;
         state
     }
 }

@@ -111,11 +111,8 @@ impl Writer {
         for (answer, result) in answers {
             answer(result);
         }
-        let pages = if shared.waiting.is_empty() {
-            CHECKPOINT_PAGES_IDLE
-        } else {
-            CHECKPOINT_PAGES_BUSY
-        };
+        let pages =
+            if shared.waiting.is_empty() { CHECKPOINT_PAGES_IDLE } else { CHECKPOINT_PAGES_BUSY };
         self.checkpoint(pages);
         Turn::Done(count)
     }

@@ -72,7 +72,8 @@ pub trait Store: Send + Sync + Debug + 'static {
     fn spool(&self) -> Result<Box<dyn Spool>, StoreError>;
 
     /// Announces that an [`accept`](Self::accept) will follow soon, so that the next commit can
-    /// wait for it a moment and take it along. Dropping the announcement takes it back.
+    /// wait for it a moment and take it along. Dropping the announcement takes it back: keep it
+    /// until the accept was answered.
     fn announce(&self) -> Announcement;
 
     /// Takes responsibility for a message: content, mailbox entries, queue entries and events
@@ -99,14 +100,16 @@ pub trait Store: Send + Sync + Debug + 'static {
         limit: u32,
     ) -> Pending<'_, Vec<Due>>;
 
-    /// When the next recipient becomes due that nobody leases.
+    /// When the next recipient is there to be leased: it is due, and no other lease holds it.
     fn next_due(&self) -> Pending<'_, Option<UnixMillis>>;
 
-    /// Hold, release, retry now or cancel; the recipients that it changed. Cancelling settles
-    /// them. Recipients that are settled already are left alone.
+    /// Hold, release, retry now or cancel; the recipients that it changed, with an event for
+    /// each. Cancelling settles them. Left alone are those that are settled already, held ones
+    /// on retry, and on cancelling those that somebody leases: they are being tried right now.
     fn steer(&self, steer: Steer) -> Pending<'_, Vec<u32>>;
 
-    /// Submissions with recipients that are not settled yet (or all), oldest first.
+    /// Submissions with recipients that are not settled yet (or all), oldest first; with a limit
+    /// the newest ones of them.
     fn queue(&self, filter: QueueFilter) -> Pending<'_, Vec<Summary>>;
 
     /// Everything known of one submission.
@@ -211,7 +214,7 @@ pub enum Change {
     Account(AccountId, Modseq),
     /// Recipients were put into the queue or their time was changed.
     Queue,
-    /// Something happened to this submission.
+    /// Something happened to this submission after its accept.
     Submission(SubmissionId),
 }
 

@@ -233,7 +233,7 @@ impl RecipientState {
     /// queued anew; a remote's acceptance may still turn out well or badly.
     pub fn may_become(self, next: Self) -> bool {
         match self {
-            Self::Queued | Self::Held | Self::Deferred => true,
+            Self::Queued | Self::Held | Self::Deferred => next != Self::Queued,
             Self::Accepted => {
                 matches!(next, Self::Delivered | Self::Relayed | Self::Expanded | Self::Failed)
             }
