@@ -16,7 +16,7 @@ use crate::program::{Run, ours};
 use crate::server::Server;
 
 /// The password of every account.
-pub const PASSWORD: &str = "korrect häst, battery stapl3";
+pub const PASSWORD: &str = "correct horse, battery 5taple!";
 
 /// What a system is like.
 #[derive(Debug)]

@@ -12,9 +12,10 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-/// A program that the tests start, and the package that has it.
+/// A program that the tests start, or a file by its whole path, and the package that has it.
 const PROGRAMS: &[(&str, &str)] = &[
     ("swaks", "swaks"),
+    ("/usr/share/doc/libnet-ssleay-perl/copyright", "libnet-ssleay-perl"), // swaks' TLS
     ("msmtp", "msmtp"),
     ("fetchmail", "fetchmail"),
     ("mpop", "mpop"),
