@@ -173,7 +173,8 @@ impl Link {
     pub(crate) async fn enter_tls(&mut self) -> Result<(), ServerError> {
         let server = self.name();
         let Some(tls) = &self.tls else { return Err(ServerError::TlsNotOffered { server }) };
-        let entered = self.connection.enter_tls(tls, &self.server.host, HANDSHAKE_TIMEOUT).await;
+        let name = bare_name(&self.server);
+        let entered = self.connection.enter_tls(tls, name, HANDSHAKE_TIMEOUT).await;
         let facts = entered.map_err(|error| ServerError::Tls { server, reason: chain(&error) })?;
         self.facts = Some(facts);
         Ok(())
@@ -266,8 +267,13 @@ fn described(error: &ConnectionError) -> String {
     }
 }
 
+/// The host without the brackets that an IPv6 address may have in a file.
+fn bare_name(server: &Server) -> &str {
+    server.host.trim_start_matches('[').trim_end_matches(']')
+}
+
 async fn addresses(world: &World, server: &Server) -> Result<Vec<IpAddr>, ServerError> {
-    let name = server.host.trim_start_matches('[').trim_end_matches(']');
+    let name = bare_name(server);
     if let Ok(address) = name.parse() {
         return Ok(vec![address]);
     }
