@@ -142,11 +142,8 @@ impl Notice {
         };
         let table = mta.world.directory.table();
         let plan = delivery::plan(&table, &ReversePath::NULL, &[Recipient::new(to.clone())], at);
-        let told = Happening::Noticed {
-            kind: kind.name().to_owned(),
-            notice: id,
-            to: to.to_string(),
-        };
+        let told =
+            Happening::Noticed { kind: kind.name().to_owned(), notice: id, to: to.to_string() };
         let events =
             fates.iter().map(|fate| NewEvent::new(at, told.clone(), "").of(fate.number)).collect();
         let octets = sealed.into_octets();

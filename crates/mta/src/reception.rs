@@ -29,7 +29,7 @@ use smtp::server::{self, Answer, Event, Session};
 use store::TlsRecord;
 use tracing::{debug, info, warn};
 
-pub use self::network::{NetworkError, Network};
+pub use self::network::{Network, NetworkError};
 use self::transaction::Transaction;
 use crate::Mta;
 
@@ -106,9 +106,7 @@ impl Reception {
 
     fn may_relay(&self, peer: IpAddr) -> bool {
         match &self.config.service {
-            Service::Smtp { relay_from } => {
-                relay_from.iter().any(|network| network.contains(peer))
-            }
+            Service::Smtp { relay_from } => relay_from.iter().any(|network| network.contains(peer)),
             Service::Submission => false,
         }
     }
@@ -220,7 +218,8 @@ impl SmtpDrive {
             }
             Err(error) => {
                 warn!(peer = %self.peer, %error, "login failed for a reason of ours");
-                Reply::new(454, EnhancedStatus::new(4, 7, 0), "Cannot check logins right now").into()
+                Reply::new(454, EnhancedStatus::new(4, 7, 0), "Cannot check logins right now")
+                    .into()
             }
         }
     }

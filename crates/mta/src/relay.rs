@@ -13,9 +13,8 @@ use std::time::Duration;
 use envelope::{EnhancedStatus, Envelope};
 use platform::{ClientTls, Connection, ConnectionError};
 use sasl::Mechanism;
-use smtp::client::{
-    self, Event, Interrupt, Outcome, Session, Speaker, Stage, TlsPolicy, Verdict,
-};
+use smtp::LineEnds;
+use smtp::client::{self, Event, Interrupt, Outcome, Session, Speaker, Stage, TlsPolicy, Verdict};
 use store::{Attempt, MessageId, RemoteReply, TlsRecord};
 
 use crate::reception::tls_record;
@@ -85,11 +84,7 @@ impl Told {
 }
 
 fn remote_reply(reply: &smtp::Reply) -> RemoteReply {
-    RemoteReply {
-        code: reply.code(),
-        status: reply.status(),
-        text: reply.text().to_owned(),
-    }
+    RemoteReply { code: reply.code(), status: reply.status(), text: reply.text().to_owned() }
 }
 
 /// Tries one address. When opportunistic TLS cannot be entered, the same address is tried once
@@ -100,11 +95,8 @@ pub(crate) async fn attempt(
     address: SocketAddr,
     cargo: &Cargo<'_>,
 ) -> Tried {
-    let first = if tls_required(mta, host.kind) {
-        TlsPolicy::Required
-    } else {
-        TlsPolicy::Opportunistic
-    };
+    let first =
+        if tls_required(mta, host.kind) { TlsPolicy::Required } else { TlsPolicy::Opportunistic };
     let mut transcript = String::new();
     let conversation = Conversation::new(mta, host, address, cargo, first, &mut transcript);
     let began_at = mta.now();
@@ -174,6 +166,8 @@ impl<'a> Conversation<'a> {
         let config = client::Config {
             hello: mta.config.hostname.to_string(),
             tls,
+            // What was imported may have other line ends; on the wire there is only CRLF.
+            line_ends: LineEnds::Normalise,
             ..client::Config::default()
         };
         Self {
@@ -246,12 +240,20 @@ impl<'a> Conversation<'a> {
 
     async fn talk(&mut self, mut connection: Connection) {
         let mut input = Vec::new();
+        let clock = Arc::clone(&self.mta.world.clock);
+        let mut step = self.session.progress();
+        let mut step_began = clock.monotonic();
         loop {
             while let Some(event) = self.session.poll() {
                 self.event(event, &mut connection).await;
             }
             self.keep_transcript();
-            let within = self.session.timeout();
+            // A time limit is for a whole reply: single octets do not start it anew.
+            if self.session.progress() != step {
+                (step, step_began) = (self.session.progress(), clock.monotonic());
+            }
+            let spent = clock.monotonic().saturating_sub(step_began);
+            let within = self.session.timeout().saturating_sub(spent);
             let output = self.session.take_output();
             if !output.is_empty() && connection.write(&output, within).await.is_err() {
                 self.session.interrupt(Interrupt::Lost);
@@ -424,7 +426,6 @@ impl<'a> Conversation<'a> {
             }
         }
         self.note(&format!("{offset} octets of content"));
-        // A bare CR or LF cannot be left over: reception refuses it. The session says if it is.
         if let Err(error) = self.session.content_end() {
             self.note(&error.to_string());
         }

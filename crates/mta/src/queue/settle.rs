@@ -194,10 +194,8 @@ impl Settled {
             message_id: message_id.as_ref(),
         };
         let news = self.news.iter();
-        news.filter_map(|(kind, fates)| {
-            Notice::write(mta, *kind, &original, fates, &self.returned)
-        })
-        .collect()
+        news.filter_map(|(kind, fates)| Notice::write(mta, *kind, &original, fates, &self.returned))
+            .collect()
     }
 
     /// All events, those of the notices included.

@@ -67,12 +67,7 @@ impl Transaction {
     }
 
     /// Takes the next piece of content.
-    pub(super) fn content(
-        &mut self,
-        reception: &Reception,
-        login: Option<&Login>,
-        octets: &[u8],
-    ) {
+    pub(super) fn content(&mut self, reception: &Reception, login: Option<&Login>, octets: &[u8]) {
         if let Some(incoming) = &mut self.incoming
             && incoming.refused.is_none()
             && let Err(refusal) = incoming.take(reception, login, octets)
@@ -301,8 +296,13 @@ impl SmtpDrive {
             message_id: message_id.as_ref(),
         };
         let header = [received.as_bytes(), &head].concat();
-        let notices =
-            notice::of_local_deliveries(self.mta(), &original, &plan.recipients, &header, &mut events);
+        let notices = notice::of_local_deliveries(
+            self.mta(),
+            &original,
+            &plan.recipients,
+            &header,
+            &mut events,
+        );
         Ok(Accept {
             id,
             at,
