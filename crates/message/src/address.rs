@@ -359,6 +359,7 @@ impl<'a> Reader<'a> {
             self.fault();
             self.flush();
         }
+        self.count += 1; // groups without members count too
         if let Some(group) = self.group.take() {
             self.fault(); // groups hold no groups
             self.list.push(Addressee::Group(group));

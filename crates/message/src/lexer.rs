@@ -193,9 +193,10 @@ impl<'a> Lexer<'a> {
     /// separates addresses, so that one lost bracket does not eat the list.
     fn literal(&mut self) -> Token<'a> {
         let rest = self.rest();
-        let end = rest.iter().position(|octet| matches!(octet, b']' | b',' | b'>' | b';'));
+        let inside = rest.get(1..).unwrap_or_default();
+        let end = inside.iter().position(|octet| matches!(octet, b'[' | b']' | b',' | b'>' | b';'));
         match end {
-            Some(index) if rest.get(index) == Some(&b']') => Token::Literal(self.bump(index + 1)),
+            Some(index) if inside.get(index) == Some(&b']') => Token::Literal(self.bump(index + 2)),
             _ => {
                 self.at += 1;
                 Token::Special(b'[')

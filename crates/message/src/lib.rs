@@ -36,6 +36,7 @@ mod content;
 mod date;
 mod defect;
 mod encoded_word;
+mod examine;
 mod file_name;
 pub mod fuzz;
 pub mod header;
