@@ -1,4 +1,6 @@
 //! Questions, answers, and why there is none.
+//!
+//! Standards: RFC 1035 §3.2.2 (types), RFC 4035 §4.3 (security), RFC 7505 (null MX).
 
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};

@@ -1,4 +1,6 @@
 //! Between our records and those of DNS messages.
+//!
+//! Standards: RFC 1035 §3.3 (records) and §5.1 (names as text).
 
 use hickory_proto::rr::rdata::{A, AAAA, MX, PTR, TXT};
 use hickory_proto::rr::{Name, RData, RecordType};

@@ -1,4 +1,6 @@
 //! Answers that are kept for as long as they allow.
+//!
+//! Standards: RFC 1034 §3.6 (TTL), RFC 2308 §5 (negative answers).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;

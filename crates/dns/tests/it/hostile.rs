@@ -6,7 +6,7 @@ use std::time::Duration;
 use dns::{DnsError, Kind, Record, Resolver};
 use hickory_proto::op::{Message, MessageType, OpCode, ResponseCode};
 use hickory_proto::rr::rdata::{A, NS};
-use hickory_proto::rr::{Name, RData, Record as WireRecord};
+use hickory_proto::rr::{Name, RData, Record as WireRecord, RecordType};
 use platform::{Net, Task, TokioNet};
 
 use crate::support::{LOOPBACK, asking, domain};
@@ -138,6 +138,40 @@ async fn old_and_lame_servers() {
     .await;
     let error = ask(lame, Duration::from_secs(20)).await.unwrap_err();
     assert!(error.is_temporary(), "sent elsewhere is not a no: {error}");
+}
+
+/// What is not known of one kind makes the whole unknown, unless the other is there.
+#[tokio::test]
+async fn half_an_answer() {
+    for (failing, other) in [
+        (RecordType::A, Half::None),
+        (RecordType::AAAA, Half::None),
+        (RecordType::AAAA, Half::Address),
+    ] {
+        let (server, _task) = server(move |question| {
+            let mut told = answer(question, 1);
+            if question.queries[0].query_type() == failing {
+                told.metadata.response_code = ResponseCode::ServFail;
+            }
+            if other == Half::None {
+                told.answers.clear();
+            }
+            vec![(told, true)]
+        })
+        .await;
+        let resolver = asking(&[server], Duration::from_secs(20));
+        match (resolver.addresses(&domain(NAME)).await, other) {
+            (Ok(answer), Half::Address) => assert_eq!(answer.records.len(), 1),
+            (Err(error), Half::None) => assert!(error.is_temporary(), "{failing}: {error}"),
+            (outcome, _) => panic!("{failing}: {outcome:?}"),
+        }
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Half {
+    None,
+    Address,
 }
 
 #[tokio::test]

@@ -96,7 +96,7 @@ async fn accept(tls: &ServerTls, stream: Box<dyn Stream>) -> Result<Handshaken, 
     let stream = acceptor.accept(stream).into_fallible().await.map_err(Failed::handshake)?;
     let (_, connection) = stream.get_ref();
     let server_name = connection.server_name().map(str::to_owned);
-    let facts = TlsFacts { server_name, ..common_facts(connection) };
+    let facts = TlsFacts { server_name, ..negotiated(connection) };
     Ok((TlsStream::from(stream), facts))
 }
 
@@ -115,7 +115,7 @@ async fn connect(
         server_name,
         certificate: chain.first().map(|first| peer_certificate(first)),
         verified: tls.proof(chain, &name),
-        ..common_facts(connection)
+        ..negotiated(connection)
     };
     Ok((TlsStream::from(stream), facts))
 }
@@ -136,7 +136,7 @@ fn name_of_server(
     }
 }
 
-fn common_facts(connection: &CommonState) -> TlsFacts {
+fn negotiated(connection: &CommonState) -> TlsFacts {
     let version = match connection.protocol_version() {
         Some(ProtocolVersion::TLSv1_3) => "TLSv1.3",
         Some(ProtocolVersion::TLSv1_2) => "TLSv1.2",

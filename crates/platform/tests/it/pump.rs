@@ -106,15 +106,17 @@ async fn who_does_not_read_is_not_read_from() {
     client.write_all(b"BIG\n").await.unwrap();
     SystemClock.sleep(Duration::from_secs(5)).await;
     client.write_all(b"next\n").await.unwrap();
+    // The time to write is over, that for last words is not.
+    SystemClock.sleep(Duration::from_secs(60)).await;
+    let mut rest = Vec::new();
+    client.read_to_end(&mut rest).await.unwrap();
+    assert!(!rest.ends_with(b"\n"), "nothing may follow a reply that was cut");
     let ended = task.await.unwrap();
     assert_eq!(ended.why, Some(Interrupt::TooSlow));
     assert!(ended.octets_out < 8 * 1024, "{ended:?}");
     let took = SystemClock.monotonic().saturating_sub(before);
     assert!(took >= MINUTE && took < 2 * MINUTE, "{took:?}");
     assert_eq!(seen.lock().unwrap().lines, ["BIG"], "the next line waited");
-    let mut rest = Vec::new();
-    client.read_to_end(&mut rest).await.unwrap();
-    assert!(!rest.ends_with(b"\n"), "nothing may follow a reply that was cut");
 }
 
 #[tokio::test]
@@ -133,15 +135,17 @@ async fn a_peer_that_leaves() {
 
 #[tokio::test(start_paused = true)]
 async fn shutdown_lets_a_transaction_finish() {
+    type Row<'a> = (&'a [u8], &'a [u8], u64, &'a str, &'a str);
     #[rustfmt::skip]
-    let table: [(&[u8], &[u8], &str, &str); 4] = [
-        // before the shutdown, after it, what the client reads in all, why
-        (b"one\n",   b"",       "hello\nok one\n421 ShuttingDown\n", "between commands: at once"),
-        (b"BEGIN\n", b"END\n",  "hello\nok BEGIN\nok END\n421 ShuttingDown\n", "after the transaction"),
-        (b"BEGIN\n", b"QUIT\n", "hello\nok BEGIN\nbye\n", "or with its own end"),
-        (b"BEGIN\n", b"",       "hello\nok BEGIN\n421 ShuttingDown\n", "but not after the drain"),
+    let table: [Row<'_>; 4] = [
+        // before the shutdown, a second later, seconds until the end was read, what the client reads in all, why
+        (b"one\n",   b"",        2, "hello\nok one\n421 ShuttingDown\n", "between commands: at once"),
+        (b"BEGIN\n", b"END\n",   2, "hello\nok BEGIN\nok END\n421 ShuttingDown\n", "after the transaction"),
+        (b"BEGIN\n", b"QUIT\n",  2, "hello\nok BEGIN\nbye\n", "or with its own end"),
+        (b"BEGIN\n", b"",       61, "hello\nok BEGIN\n421 ShuttingDown\n", "but not after the drain"),
     ];
-    for (before, after, expected, why) in table {
+    for (before, after, seconds, expected, why) in table {
+        let start = SystemClock.monotonic();
         let (server, mut client) = memory(1024);
         let (echo, _) = Echo::new(60 * MINUTE);
         let pump = pump();
@@ -159,6 +163,8 @@ async fn shutdown_lets_a_transaction_finish() {
         let mut text = String::new();
         client.read_to_string(&mut text).await.unwrap();
         assert_eq!(text, expected, "{why}");
+        let took = SystemClock.monotonic().saturating_sub(start);
+        assert_eq!(took.as_secs(), seconds, "{why}");
         drop(client);
         drain.await.unwrap();
     }
