@@ -253,6 +253,7 @@ mod tests {
     use std::sync::Arc;
 
     use platform::{RealDisk, SystemClock, SystemRandom, TokioNet};
+    use proptest::prelude::*;
 
     use super::*;
     use crate::account::{Server, TlsMode};
@@ -302,6 +303,35 @@ mod tests {
         assert!(!sent.contains("eve@") && !sent.contains("dan@"), "{sent}");
         assert_eq!(kept.replace("Bcc: eve@example.com,\r\n dan@example.com\r\n", ""), sent);
         assert!(kept.contains(&format!("<{}>", letter.message_id.unwrap())));
+    }
+
+    proptest! {
+        /// Whatever a file holds: no Bcc goes out, and all other octets stay in their order.
+        #[test]
+        fn nothing_but_bcc_is_taken_away(lines in proptest::collection::vec(line(), 0..12)) {
+            let content = lines.concat();
+            let sent = without_bcc(content.as_bytes());
+            let section = HeaderSection::parse(&sent);
+            prop_assert!(section.header().field("Bcc").is_none());
+            if !content.to_ascii_lowercase().contains("bcc") {
+                prop_assert_eq!(&sent[..], content.as_bytes());
+            }
+            let mut rest = content.lines();
+            // What is not there any more is passed over; an empty line may be added.
+            let mut kept = std::str::from_utf8(&sent)?.lines().filter(|line| !line.is_empty());
+            prop_assert!(kept.all(|line| rest.any(|other| other == line)));
+        }
+    }
+
+    fn line() -> impl Strategy<Value = String> {
+        prop_oneof![
+            Just("Bcc: eve@example.com\r\n".to_owned()),
+            Just("bCC:\r\n eve@example.com,\r\n\tdan@example.com\r\n".to_owned()),
+            Just("\r\n".to_owned()),
+            Just("no field\r\n".to_owned()),
+            "[A-Z][a-z]{1,8}: [ -~]{0,20}\r\n",
+            "[ -~]{0,20}\n",
+        ]
     }
 
     #[test]

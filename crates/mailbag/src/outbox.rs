@@ -163,7 +163,11 @@ pub async fn send(
     let mut submitter: Option<Submitter> = None;
     for (summary, due) in letters {
         round.tried.push(summary.id);
-        if round.trouble.is_none() && !submitter.as_ref().is_some_and(Submitter::is_open) {
+        let is_open = match &mut submitter {
+            Some(submitter) => submitter.is_open().await,
+            None => false,
+        };
+        if round.trouble.is_none() && !is_open {
             match Submitter::open(world, account, password).await {
                 Ok(opened) => submitter = Some(opened),
                 Err(error) => round.trouble = Some(error),
@@ -217,7 +221,7 @@ async fn send_letter(
             let numbers = accepted.iter().filter_map(|place| numbers.get(*place));
             mark_handing_over(local, summary, numbers.copied()).await
         };
-        let sent = match submitter.is_open() {
+        let sent = match submitter.is_open().await {
             true => submitter.send(&parcel, about_to).await?,
             false => never_sent(numbers.len()),
         };

@@ -130,8 +130,11 @@ impl Submitter {
         self.link.tls_record()
     }
 
-    /// Whether another parcel can be sent.
-    pub fn is_open(&self) -> bool {
+    /// Whether another parcel can be sent, once the server has answered what it was told.
+    pub async fn is_open(&mut self) -> bool {
+        while !self.session.is_ready() && !self.session.is_closed() {
+            self.event().await;
+        }
         self.session.is_ready()
     }
 

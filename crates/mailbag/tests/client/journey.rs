@@ -141,6 +141,21 @@ async fn one_refused_recipient_does_not_stop_the_others() {
 }
 
 #[tokio::test]
+async fn one_refused_letter_does_not_stop_the_others() {
+    let post = Post::open(TlsMode::None).await;
+    let account = post.account();
+    let local = open_store(&post.folder.path().join("bag")).await;
+    let no = (550, EnhancedStatus::new(5, 1, 1), "no such user");
+    post.state().refused.insert("bad@example.net".to_owned(), no);
+    let bad = put(&local, &account, &["bad@example.net"], &[]).await;
+    let good = put(&local, &account, &["good@example.net"], &[]).await;
+    send(&local, &account, Which::Waiting).await;
+    assert_eq!(states(&local, bad).await, ["failed"]);
+    assert_eq!(states(&local, good).await, ["accepted"]);
+    assert_eq!(post.state().submissions, 1, "over one connection");
+}
+
+#[tokio::test]
 async fn silence_after_the_final_dot_is_unknown_and_nothing_is_sent_again() {
     let post = Post::open(TlsMode::None).await;
     let account = post.account();
