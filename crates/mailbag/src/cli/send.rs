@@ -17,7 +17,7 @@ use super::format;
 use super::sync::receive;
 use super::terminal::{print, stdout_is_terminal};
 use super::track::tracked;
-use super::trouble::Trouble;
+use super::trouble::{Once, Trouble};
 use super::{Context, PathArgument, duration};
 
 /// Largest file that is sent along, and largest message.
@@ -159,6 +159,7 @@ async fn wait_for_reports(
     let clock = &context.world.clock;
     let began = clock.monotonic();
     let mut pause = POLL_FIRST;
+    let mut told = Once::default();
     while !now.is_settled() && !now.is_waiting() {
         let waited = clock.monotonic().saturating_sub(began);
         if waited >= timeout {
@@ -167,12 +168,23 @@ async fn wait_for_reports(
         context.talk.progress(&format!("waiting for reports ({} s)…", waited.as_secs()));
         clock.sleep(pause.min(timeout.saturating_sub(waited))).await;
         pause = (pause * 2).min(POLL_MAX);
-        let store = context.store().await?;
-        receive(context, &store, account).await?;
-        now = tracked(&store, id).await?;
+        match look_for_reports(context, account, id).await {
+            Ok(news) => now = news,
+            Err(trouble) => told.tell(&trouble),
+        }
     }
     context.talk.clear();
     Ok(now)
+}
+
+async fn look_for_reports(
+    context: &Context,
+    account: &Account,
+    id: SubmissionId,
+) -> Result<Tracked, Trouble> {
+    let store = context.store().await?;
+    receive(context, &store, account).await?;
+    tracked(&store, id).await
 }
 
 fn letter(context: &Context, account: &Account, options: &Options) -> Result<Composed, Trouble> {

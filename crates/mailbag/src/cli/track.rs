@@ -6,13 +6,13 @@ use mailbag::local::{Letter, SENT};
 use mailbag::track::Tracked;
 use mailbag::{Exit, Fault, LocalStore};
 use message::HeaderSection;
-use store::{SubmissionId, SubmissionKey, SubmissionView};
+use store::{SubmissionId, SubmissionKey, SubmissionView, UnixMillis};
 
 use super::Context;
 use super::format;
 use super::sync::receive_all;
 use super::terminal::print;
-use super::trouble::Trouble;
+use super::trouble::{Once, Trouble};
 
 /// Letters that are shown when none is named.
 const LETTERS: usize = 10;
@@ -49,12 +49,28 @@ pub(crate) async fn run(context: &Context, options: Options) -> Result<Exit, Tro
     if !options.follow {
         return Ok(Exit::Done);
     }
+    follow(context, letters, &options).await
+}
+
+/// Looks for reports until everybody's fate is known. Others may use the store in between.
+async fn follow(
+    context: &Context,
+    mut letters: Vec<(Tracked, UnixMillis)>,
+    options: &Options,
+) -> Result<Exit, Trouble> {
+    let mut told = Once::default();
     while letters.iter().any(|(letter, _)| !letter.is_settled()) {
         context.talk.progress("waiting for news…");
         context.world.clock.sleep(options.interval).await;
-        let store = context.store().await?;
+        let store = match context.store().await {
+            Ok(store) => store,
+            Err(trouble) => {
+                told.tell(&trouble);
+                continue;
+            }
+        };
         for trouble in receive_all(context, &store, None).await? {
-            trouble.print();
+            told.tell(&trouble);
         }
         for shown in &mut letters {
             let Ok(id) = shown.0.id.parse() else { continue };
@@ -70,7 +86,7 @@ pub(crate) async fn run(context: &Context, options: Options) -> Result<Exit, Tro
     Ok(Exit::Done)
 }
 
-fn show(letters: &[(Tracked, store::UnixMillis)], json: bool) -> Result<(), Trouble> {
+fn show(letters: &[(Tracked, UnixMillis)], json: bool) -> Result<(), Trouble> {
     let mut text = String::new();
     for (place, (letter, at)) in letters.iter().enumerate() {
         if json {
@@ -125,7 +141,7 @@ pub(crate) async fn tracked(store: &LocalStore, id: SubmissionId) -> Result<Trac
 async fn tracked_with_time(
     store: &LocalStore,
     id: SubmissionId,
-) -> Result<(Tracked, store::UnixMillis), Trouble> {
+) -> Result<(Tracked, UnixMillis), Trouble> {
     let view = store.store().submission(id).await?;
     let view = view.ok_or(Fault::NothingFound { what: id.to_string() })?;
     let subject = subject(store, &view).await?;

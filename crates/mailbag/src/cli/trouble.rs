@@ -69,6 +69,23 @@ impl Trouble {
     }
 }
 
+/// Tells trouble that lasts only once.
+#[derive(Debug, Default)]
+pub(crate) struct Once {
+    last: String,
+}
+
+impl Once {
+    /// Tells it, unless it was told last.
+    pub(crate) fn tell(&mut self, trouble: &Trouble) {
+        let line = trouble.line();
+        if line != self.last {
+            trouble.print();
+            self.last = line;
+        }
+    }
+}
+
 impl<E: Into<Fault>> From<E> for Trouble {
     fn from(error: E) -> Self {
         let fault = error.into();
