@@ -1,6 +1,6 @@
 //! A network of a test's own: namespaces with a loopback, a resolver file and room for mounts.
 //!
-//! All addresses of 127.0.0.0/8 are its own, ports 25 and 53 are free, and nothing outside can be
+//! The addresses 127.0.0.1 to 127.0.0.5 are interfaces of its own, ports 25 and 53 are free, and nothing outside can be
 //! reached. Whatever runs in it as a daemon ends with it.
 //!
 //! ```text
@@ -41,6 +41,7 @@ pub struct Network {
 const SETUP: &str = r#"
 set -e
 ip link set lo up
+for last in 2 3 4 5; do ip address add "127.0.0.$last/8" dev lo; done
 mount --bind "$1" "$(readlink -f /etc/resolv.conf)"
 eval "$2"
 echo ready

@@ -80,7 +80,8 @@ impl Postfix {
     fn control(&self, verb: &str) {
         let program = find("postfix").expect("postfix is installed");
         let run = Run::command(self.network.daemon(program));
-        run.args(["-c", &self.folder.text_path("etc"), verb]).succeed();
+        let finished = run.args(["-c", &self.folder.text_path("etc"), verb]).finish();
+        assert_eq!(finished.code, Some(0), "{verb}: {}{}", finished.words(), self.log());
     }
 }
 

@@ -162,7 +162,10 @@ fn configuration(plan: &Plan<'_>) -> String {
             "\n[[listener]]\nprotocol = {protocol:?}\nbind = [{address:?}]\ntls = {tls:?}\n"
         );
     }
-    text.push_str("\n[auth]\nallow_cleartext = true\n\n");
+    let in_clear = |listener: &(&str, &str, &str)| listener.0 != "smtp" && listener.2 == "none";
+    if plan.listeners.iter().any(in_clear) {
+        text.push_str("\n[auth]\nallow_cleartext = true\n\n");
+    }
     text.push_str(plan.sections);
     text
 }

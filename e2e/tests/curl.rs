@@ -54,7 +54,11 @@ fn curl_fetches_by_every_kind_of_connection() {
     let server = site.start();
     let sent = odd("bob@home.test");
     server.deliver("ada@home.test", "bob@home.test", &sent);
-    server.deliver("ada@home.test", "bob@home.test", &plain("ada@home.test", "bob@home.test", "two"));
+    server.deliver(
+        "ada@home.test",
+        "bob@home.test",
+        &plain("ada@home.test", "bob@home.test", "two"),
+    );
     let stored = server.fetch("bob@home.test");
     let sizes: Vec<_> = stored.iter().map(Vec::len).collect();
     for (label, scheme, tls) in POP3_WAYS {
@@ -62,8 +66,13 @@ fn curl_fetches_by_every_kind_of_connection() {
             let run = curl(&site, &server, label, scheme, path).args(tls).args(more);
             run.args(login("bob@home.test")).succeed()
         };
-        let list: Vec<_> = (1..).zip(&sizes).map(|(number, size)| format!("{number} {size}")).collect();
-        assert_eq!(with_crlf(&ask("", &[]).stdout), with_crlf((list.join("\n") + "\n").as_bytes()), "{label}");
+        let list: Vec<_> =
+            (1..).zip(&sizes).map(|(number, size)| format!("{number} {size}")).collect();
+        assert_eq!(
+            with_crlf(&ask("", &[]).stdout),
+            with_crlf((list.join("\n") + "\n").as_bytes()),
+            "{label}"
+        );
         let fetched = ask("1", &[]).stdout;
         assert_eq!(Some(&fetched), stored.first(), "{label}: RETR");
         assert_same_below_trace(&fetched, &sent);
@@ -71,7 +80,11 @@ fn curl_fetches_by_every_kind_of_connection() {
         assert_eq!(unique.lines().count(), 2, "{label}: {unique}");
         let top = ask("", &["--request", "TOP 2 0"]).stdout;
         let second = stored.get(1).expect("two");
-        assert!(second.starts_with(&top) && top.ends_with(b"\r\n\r\n"), "{label}: {}", top.escape_ascii());
+        assert!(
+            second.starts_with(&top) && top.ends_with(b"\r\n\r\n"),
+            "{label}: {}",
+            top.escape_ascii()
+        );
     }
 }
 
@@ -83,7 +96,11 @@ fn curl_deletes_a_message() {
     let site = Site::default();
     let server = site.start();
     for subject in ["one", "two"] {
-        server.deliver("ada@home.test", "bob@home.test", &plain("ada@home.test", "bob@home.test", subject));
+        server.deliver(
+            "ada@home.test",
+            "bob@home.test",
+            &plain("ada@home.test", "bob@home.test", subject),
+        );
     }
     curl(&site, &server, "pop3/implicit", "pop3s", "1")
         .args(["--request", "DELE", "--list-only"])

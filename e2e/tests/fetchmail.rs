@@ -14,13 +14,19 @@ const WAYS: [(&str, &str); 3] = [
 ];
 
 /// fetchmail, with an identifier file of its own, and a delivery agent that numbers messages.
-fn fetchmail(site: &Site, server: &Server, home: &Folder, label: &str, tls: &str, keep: &str) -> Run {
-    let certificate = if tls.ends_with("file") { format!("'{}'", site.ca()) } else { String::new() };
+fn fetchmail(
+    site: &Site,
+    server: &Server,
+    home: &Folder,
+    label: &str,
+    tls: &str,
+    keep: &str,
+) -> Run {
+    let certificate =
+        if tls.ends_with("file") { format!("'{}'", site.ca()) } else { String::new() };
     let place = home.make("mail");
-    let agent = home.write_script(
-        "agent",
-        &format!("#!/bin/sh\ncat > \"$(mktemp {place}/XXXXXX)\"\n"),
-    );
+    let agent =
+        home.write_script("agent", &format!("#!/bin/sh\ncat > \"$(mktemp {place}/XXXXXX)\"\n"));
     let configuration = format!(
         "set no bouncemail\nset invisible\nset idfile '{ids}'\n\
          poll localhost protocol pop3 service {port} uidl\n\
@@ -46,7 +52,11 @@ fn fetchmail_takes_everything_once_by_every_kind_of_connection() {
     let server = site.start();
     let sent = odd("bob@home.test");
     server.deliver("ada@home.test", "bob@home.test", &sent);
-    server.deliver("ada@home.test", "bob@home.test", &plain("ada@home.test", "bob@home.test", "two"));
+    server.deliver(
+        "ada@home.test",
+        "bob@home.test",
+        &plain("ada@home.test", "bob@home.test", "two"),
+    );
     for (label, tls) in WAYS {
         let home = Folder::new();
         fetchmail(&site, &server, &home, label, tls, "keep").succeed();

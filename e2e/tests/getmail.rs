@@ -13,10 +13,8 @@ const WAYS: [(&str, &str); 2] =
 fn getmail(site: &Site, server: &Server, home: &Folder, way: (&str, &str), remove: &str) -> Run {
     let (label, retriever) = way;
     let place = home.make("mail");
-    let agent = home.write_script(
-        "agent",
-        &format!("#!/bin/sh\ncat > \"$(mktemp {place}/XXXXXX)\"\n"),
-    );
+    let agent =
+        home.write_script("agent", &format!("#!/bin/sh\ncat > \"$(mktemp {place}/XXXXXX)\"\n"));
     let ca = home.write("ca.pem", std::fs::read_to_string(site.ca()).expect("the authority"));
     let trust = if label == "pop3/none" { String::new() } else { format!("ca_certs = {ca}") };
     let configuration = format!(
@@ -28,7 +26,9 @@ fn getmail(site: &Site, server: &Server, home: &Folder, way: (&str, &str), remov
     );
     home.write_secret("getmailrc", configuration);
     let folder = home.text_path("");
-    Run::new("getmail").args(["--getmaildir", &folder, "--rcfile", "getmailrc"]).env("HOME", &folder)
+    Run::new("getmail")
+        .args(["--getmaildir", &folder, "--rcfile", "getmailrc"])
+        .env("HOME", &folder)
 }
 
 #[test]
@@ -40,7 +40,11 @@ fn getmail_takes_everything_once_by_every_kind_of_connection() {
     let server = site.start();
     let sent = odd("bob@home.test");
     server.deliver("ada@home.test", "bob@home.test", &sent);
-    server.deliver("ada@home.test", "bob@home.test", &plain("ada@home.test", "bob@home.test", "two"));
+    server.deliver(
+        "ada@home.test",
+        "bob@home.test",
+        &plain("ada@home.test", "bob@home.test", "two"),
+    );
     for way in WAYS {
         let home = Folder::new();
         let finished = getmail(&site, &server, &home, way, "false").succeed();

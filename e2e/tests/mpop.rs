@@ -12,12 +12,20 @@ const WAYS: [(&str, &str); 3] = [
     ("pop3/implicit", "tls on\ntls_starttls off"),
 ];
 
-fn mpop(site: &Site, server: &Server, home: &Folder, way: (&str, &str), auth: &str, keep: &str) -> Run {
+fn mpop(
+    site: &Site,
+    server: &Server,
+    home: &Folder,
+    way: (&str, &str),
+    auth: &str,
+    keep: &str,
+) -> Run {
     let (label, tls) = way;
     for name in ["mail/new", "mail/cur", "mail/tmp"] {
         home.make(name);
     }
-    let trust = if tls == "tls off" { String::new() } else { format!("tls_trust_file {}", site.ca()) };
+    let trust =
+        if tls == "tls off" { String::new() } else { format!("tls_trust_file {}", site.ca()) };
     let configuration = format!(
         "account default\nhost localhost\nport {port}\nuser bob@home.test\npassword {PASSWORD}\n\
          auth {auth}\n{tls}\n{trust}\nkeep {keep}\nreceived_header off\n\
@@ -39,7 +47,11 @@ fn mpop_takes_everything_once_by_every_kind_of_connection() {
     let server = site.start();
     let sent = odd("bob@home.test");
     server.deliver("ada@home.test", "bob@home.test", &sent);
-    server.deliver("ada@home.test", "bob@home.test", &plain("ada@home.test", "bob@home.test", "two"));
+    server.deliver(
+        "ada@home.test",
+        "bob@home.test",
+        &plain("ada@home.test", "bob@home.test", "two"),
+    );
     for way in WAYS {
         for auth in ["user", "plain", "login", "scram-sha-256"] {
             let home = Folder::new();

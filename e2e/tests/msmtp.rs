@@ -71,7 +71,9 @@ fn blind_copies_stay_blind() {
     // msmtp takes the recipients from the header and, told so, leaves Bcc in it.
     msmtp(&site, &server, "submission/starttls", "plain", PASSWORD)
         .args(["--read-recipients", "--undisclosed-recipients=off", "--remove-bcc-headers=off"])
-        .input("From: ada@home.test\nTo: ada@home.test\nBcc: bob@home.test\nSubject: psst\n\nHello\n")
+        .input(
+            "From: ada@home.test\nTo: ada@home.test\nBcc: bob@home.test\nSubject: psst\n\nHello\n",
+        )
         .succeed();
     for reader in ["ada@home.test", "bob@home.test"] {
         let messages = server.await_messages(reader, 1);

@@ -1,0 +1,256 @@
+//! Postfix and we exchange mail, both ways, each of us found by the other through MX records.
+//!
+//! ```text
+//!   network of the test's own:   127.0.0.1:53  DNS   home.test MX mx.home.test  A 127.0.0.2
+//!                                127.0.0.2:25  us    away.test MX mx.away.test  A 127.0.0.3
+//!                                127.0.0.3:25  Postfix
+//! ```
+//!
+//! Standards: RFC 5321 §5 (MX), RFC 3464 (notices), RFC 7505 (null MX).
+//! Not here: which host is chosen among many (crate `mta`).
+
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+
+use dns::Zone;
+use e2e::letters::{assert_same_below_trace, field, odd, plain, with_lf, without_body};
+use e2e::names::Names;
+use e2e::postfix::Postfix;
+use e2e::wait::until;
+use e2e::{Dialog, Network, Plan, Server, Site, lacks, lacks_root};
+
+/// Ports 25, 587 and 110 of one address.
+const LISTENERS: &[(&str, &str, &str)] = &[
+    ("smtp", "127.0.0.2:25", "starttls"),
+    ("submission", "127.0.0.2:587", "none"),
+    ("pop3", "127.0.0.2:110", "none"),
+];
+
+const SECTIONS: &str = "
+[outbound]
+allow_private = true
+bind = [\"127.0.0.2\"]
+[queue]
+retry = [\"1s\"]
+";
+
+/// Two mail systems and the DNS between them.
+struct Internet {
+    postfix: Postfix,
+    server: Server,
+    site: Site,
+    zone: Zone,
+    _names: Names,
+    network: Arc<Network>,
+}
+
+impl Internet {
+    fn new(settings: &str) -> Self {
+        let network = Network::new();
+        let zone = Zone::new();
+        zone.mx("home.test", 10, "mx.home.test").a("mx.home.test", Ipv4Addr::new(127, 0, 0, 2));
+        zone.mx("away.test", 10, "mx.away.test").a("mx.away.test", Ipv4Addr::new(127, 0, 0, 3));
+        let names = Names::serve_in(&network, &zone);
+        let plan = Plan {
+            listeners: LISTENERS,
+            sections: SECTIONS,
+            network: Some(Arc::clone(&network)),
+            ..Plan::default()
+        };
+        let site = Site::new(&plan);
+        let server = site.start();
+        let postfix = Postfix::start(&network, "127.0.0.3", "mx.away.test", "away.test", settings);
+        Self { postfix, server, site, zone, _names: names, network }
+    }
+
+    /// Hands a message to Postfix, as one of its own users does.
+    fn give_postfix(&self, from: &str, to: &str, content: &[u8]) {
+        let address = self.postfix.smtp();
+        self.network.inside(|| {
+            let mut dialog = Dialog::connect(address);
+            dialog.expect(220);
+            dialog.say("EHLO client.test", 250);
+            dialog.say(&format!("MAIL FROM:<{from}> BODY=8BITMIME"), 250);
+            dialog.say(&format!("RCPT TO:<{to}> NOTIFY=SUCCESS,FAILURE"), 250);
+            dialog.content(content, 250);
+        });
+    }
+
+    /// Submits a message to us, and tells its id.
+    fn submit(&self, to: &str, notify: &str, content: &[u8]) -> String {
+        self.network.inside(|| {
+            let mut dialog = self.server.dial("submission/none");
+            dialog.say("EHLO client.test", 250);
+            dialog.login("ada@home.test", e2e::PASSWORD);
+            dialog.say("MAIL FROM:<ada@home.test> BODY=8BITMIME ENVID=e1", 250);
+            dialog.say(&format!("RCPT TO:<{to}> NOTIFY={notify}"), 250);
+            dialog.content(content, 250)
+        })
+    }
+
+    fn await_messages(&self, address: &str, count: usize) -> Vec<Vec<u8>> {
+        self.network.inside(|| self.server.await_messages(address, count))
+    }
+}
+
+fn cannot_run() -> bool {
+    lacks(&["postfix", "unshare", "nsenter", "ip"]) || lacks_root()
+}
+
+#[test]
+fn what_postfix_relays_to_us_arrives_octet_for_octet() {
+    if cannot_run() {
+        return;
+    }
+    let internet = Internet::new("");
+    for (count, sent) in (1..).zip([odd("bob@home.test"), without_body("bob@home.test")]) {
+        internet.give_postfix("eve@away.test", "bob@home.test", &sent);
+        let messages = internet.await_messages("bob@home.test", count);
+        let message = messages.last().expect("one");
+        assert_same_below_trace(message, &sent);
+        let received = field(message, "Received").expect("our trace field");
+        assert!(received.starts_with("from mx.away.test ([127.0.0.3])"), "{received}");
+        assert!(received.contains("by mx.home.test with ESMTP"), "{received}");
+    }
+    internet.site.verify();
+}
+
+#[test]
+fn what_we_relay_to_postfix_arrives_octet_for_octet() {
+    if cannot_run() {
+        return;
+    }
+    let internet = Internet::new("");
+    for (count, sent) in (1..).zip([odd("eve@away.test"), without_body("eve@away.test")]) {
+        let id = internet.submit("eve@away.test", "FAILURE", &sent);
+        let mail = internet.postfix.await_mail(count);
+        let arrived = mail.iter().find(|message| message.ends_with(&with_lf(&sent)));
+        let arrived = arrived.unwrap_or_else(|| {
+            panic!("not as sent: {:?}", mail.last().map(|m| m.escape_ascii().to_string()))
+        });
+        assert_same_below_trace(arrived, &with_lf(&sent));
+        let trace = until("the way in the trace", || {
+            let trace = internet.site.trace(&id);
+            trace.contains("mx.away.test").then_some(trace)
+        });
+        assert!(trace.contains("127.0.0.3"), "{trace}");
+    }
+    assert!(internet.site.json(&["queue", "list"]).is_empty(), "nothing waits any more");
+}
+
+#[test]
+fn success_and_failure_at_postfix_are_told_to_our_author() {
+    if cannot_run() {
+        return;
+    }
+    let internet = Internet::new("virtual_mailbox_maps = inline:{eve@away.test=all/}");
+    // Postfix knows no `nobody`, and says so at RCPT: the notice about that is ours.
+    internet.submit(
+        "nobody@away.test",
+        "FAILURE",
+        &plain("ada@home.test", "nobody@away.test", "to nobody"),
+    );
+    let messages = internet.await_messages("ada@home.test", 1);
+    let notice = String::from_utf8_lossy(messages.first().expect("one")).into_owned();
+    for words in [
+        "Return-Path: <>\r\n",
+        "Content-Type: multipart/report",
+        "Reporting-MTA: dns; mx.home.test\r\n",
+        "Original-Envelope-Id: e1\r\n",
+        "Final-Recipient: rfc822; nobody@away.test\r\n",
+        "Action: failed\r\n",
+        "Status: 5.1.1\r\n",
+        "Remote-MTA: dns; mx.away.test\r\n",
+        "Diagnostic-Code: smtp; 550 5.1.1 ",
+        "Subject: to nobody\r\n",
+    ] {
+        assert!(notice.contains(words), "{words:?} is not in:\n{notice}");
+    }
+    // Postfix takes the one to `eve`, delivers it and tells of success itself.
+    internet.submit("eve@away.test", "SUCCESS", &plain("ada@home.test", "eve@away.test", "to eve"));
+    internet.postfix.await_mail(1);
+    let messages = internet.await_messages("ada@home.test", 2);
+    let notice = String::from_utf8_lossy(messages.last().expect("two")).into_owned();
+    for words in [
+        "Return-Path: <>\r\n",
+        "Reporting-MTA: dns; mx.away.test\r\n",
+        "Action: delivered\r\n",
+        "Original-Envelope-Id: e1\r\n",
+    ] {
+        assert!(notice.contains(words), "{words:?} is not in:\n{notice}");
+    }
+}
+
+#[test]
+fn our_success_notice_reaches_postfix_and_our_refusal_makes_it_write_one() {
+    if cannot_run() {
+        return;
+    }
+    let internet = Internet::new("");
+    internet.give_postfix(
+        "eve@away.test",
+        "bob@home.test",
+        &plain("eve@away.test", "bob@home.test", "to bob"),
+    );
+    internet.await_messages("bob@home.test", 1);
+    let mail = internet.postfix.await_mail(1);
+    let notice = String::from_utf8_lossy(mail.first().expect("one")).into_owned();
+    for words in [
+        "Return-Path: <>\n",
+        "Reporting-MTA: dns; mx.home.test\n",
+        "Final-Recipient: rfc822; bob@home.test\n",
+        "Action: delivered\n",
+    ] {
+        assert!(notice.contains(words), "{words:?} is not in:\n{notice}");
+    }
+    internet.give_postfix(
+        "eve@away.test",
+        "nobody@home.test",
+        &plain("eve@away.test", "nobody@home.test", "to nobody"),
+    );
+    let mail = internet.postfix.await_mail(2);
+    let bounce = mail.iter().map(|mail| String::from_utf8_lossy(mail).into_owned());
+    let bounce =
+        bounce.into_iter().find(|mail| mail.contains("Action: failed")).expect("a failure notice");
+    assert!(bounce.contains("550 5.1.1"), "our words are in it:\n{bounce}");
+}
+
+#[test]
+fn mail_waits_for_dns_and_for_the_host() {
+    if cannot_run() {
+        return;
+    }
+    let internet = Internet::new("");
+    internet.zone.trouble_next("away.test", dns::Trouble::ServFail, 3);
+    internet.submit(
+        "eve@away.test",
+        "FAILURE",
+        &plain("ada@home.test", "eve@away.test", "patience"),
+    );
+    internet.postfix.await_mail(1);
+    until("an empty queue", || internet.site.json(&["queue", "list"]).is_empty().then_some(()));
+    assert_eq!(internet.site.messages("ada@home.test"), 0, "a failing DNS server bounces nothing");
+}
+
+#[test]
+fn a_domain_that_takes_no_mail_is_told_at_once() {
+    if cannot_run() {
+        return;
+    }
+    let internet = Internet::new("");
+    internet.zone.mx("nomail.test", 0, ".");
+    internet.submit(
+        "x@nomail.test",
+        "FAILURE",
+        &plain("ada@home.test", "x@nomail.test", "null MX"),
+    );
+    internet.submit(
+        "x@nowhere.test",
+        "FAILURE",
+        &plain("ada@home.test", "x@nowhere.test", "no such domain"),
+    );
+    let messages = internet.await_messages("ada@home.test", 2);
+    let text = messages.iter().map(|message| String::from_utf8_lossy(message)).collect::<String>();
+    assert!(text.contains("Status: 5.1.10\r\n"), "RFC 7505 §4.2: {text}");
+    assert!(text.contains("Status: 5.1.2\r\n"), "RFC 3463 §3.2: {text}");
+}
