@@ -12,11 +12,11 @@ mod check;
 mod domain;
 mod init;
 mod output;
-mod password;
+pub(crate) mod password;
 mod queue;
 mod records;
 mod serve;
-mod table;
+pub(crate) mod table;
 pub(crate) mod timeline;
 mod trace;
 mod verify;
@@ -27,7 +27,7 @@ use std::path::PathBuf;
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
-pub(crate) use self::output::{Output, Talk};
+pub(crate) use self::output::{Output, Style, Talk};
 pub(crate) use self::visible::visible;
 
 use crate::config::Config;
@@ -81,7 +81,7 @@ enum Command {
     /// Write a configuration, make the first account, tell the DNS records to publish
     Init(init::Options),
     /// Run the server in the foreground
-    Serve,
+    Serve(serve::Options),
     /// Check configuration, certificates, ports and store
     Check,
     /// Domains that we receive for
@@ -144,7 +144,7 @@ fn within_runtime(
     talk: &Talk,
 ) -> Result<Exit, Failure> {
     let mut builder = match command {
-        Command::Serve | Command::Try(_) => tokio::runtime::Builder::new_multi_thread(),
+        Command::Serve(_) | Command::Try(_) => tokio::runtime::Builder::new_multi_thread(),
         _ => tokio::runtime::Builder::new_current_thread(),
     };
     let runtime = builder.enable_all().build().map_err(|error| {
@@ -164,7 +164,7 @@ async fn perform(
         Command::Try(rehearsal) => crate::rehearsal::run(rehearsal, output, talk).await,
         Command::Init(init) => init::run(init, output, talk).await,
         Command::Check => check::run(options, output).await,
-        Command::Serve => serve::run(options).await,
+        Command::Serve(serve) => serve::run(&serve, options).await,
         other => {
             let config = Config::find(options.config.as_deref())?;
             let office = Office { folder: Folder::new(&config.data_dir), config };
@@ -175,7 +175,7 @@ async fn perform(
                 Command::Queue(queue) => queue::run(queue, &office, output, talk).await,
                 Command::Trace(trace) => trace::run(trace, &office, output).await,
                 Command::Verify(verify) => verify::run(&verify, &office, output, talk).await,
-                Command::Try(_) | Command::Init(_) | Command::Check | Command::Serve => {
+                Command::Try(_) | Command::Init(_) | Command::Check | Command::Serve(_) => {
                     Err(Failure::new("this command is done above"))
                 }
             }

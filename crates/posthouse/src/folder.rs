@@ -137,7 +137,8 @@ mod tests {
         assert_eq!(folder.secret(&SystemRandom).expect("read"), first);
         assert_ne!(first, [0; SECRET_OCTETS]);
 
-        std::fs::write(folder.path().join("secret"), b"short").expect("written");
+        let short = RealDisk.write_whole(&folder.path().join("secret"), b"short");
+        short.expect("written");
         let said = folder.secret(&SystemRandom).expect_err("refused").to_string();
         assert!(said.contains("has 5 octets instead of 32"), "{said}");
     }

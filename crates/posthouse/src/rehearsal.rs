@@ -1,15 +1,288 @@
-//! `posthouse try`
-use crate::cli::{Output, Talk};
-use crate::failure::{Exit, Failure};
+//! `posthouse try`: a whole rehearsal on loopback, with nothing to configure.
+//!
+//! ```text
+//!   author's client ─SMTP─▶ castle ─MX?─▶ DNS        (this process: clients, DNS, catcher)
+//!                             │ SMTP                 (castle, harbour: `posthouse serve`)
+//!                             ▼
+//!                          harbour ─POP3─▶ reader's client
+//!                             └─ success notice ─▶ castle ─▶ the author's status
+//! ```
+//!
+//! Two servers as they would run anywhere, for two made-up domains, each on a loopback address
+//! of its own. What is shown comes from their stored events and transcripts, asked for over
+//! their control sockets, and from the conversations that our two clients have.
+//!
+//! Standards: RFC 2606 §2 (the domain `example`), RFC 5321 §5 (MX), RFC 3464 (notices).
+//! Not here: anything that mail passes through (crates `mta`, `access`).
+
+mod author;
+mod catcher;
+mod journey;
+mod letter;
+mod place;
+mod reader;
+mod system;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
 use clap::Args;
-/// opts
+use dns::{Zone, ZoneServer};
+use platform::{Clock, Disk, RealDisk, SystemClock, SystemRandom, TokioNet};
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::cli::{Output, Style, Talk, password};
+use crate::control::Secret;
+use crate::failure::{Exit, Failure, of_file};
+
+use self::catcher::Catcher;
+use self::place::{CATCHER, Place, SYSTEMS};
+use self::system::System;
+
+/// How the rehearsal is set up.
 #[derive(Debug, Args)]
 #[group(skip)]
 pub(crate) struct Options {
-    /// once
+    /// Keep everything in this folder [default: a temporary one, removed at the end]
+    #[arg(long, value_name = "DIR")]
+    dir: Option<PathBuf>,
+    /// The first of the 100 ports that are used [default: 2500, or the next that are free]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=65_000))]
+    port_base: Option<u16>,
+    /// End after the letters arrived: exit 0 only if they did
     #[arg(long)]
     once: bool,
 }
-pub(crate) async fn run(_: Options, _: &mut Output, _: &Talk) -> Result<Exit, Failure> {
-    Err(Failure::new("later"))
+
+/// Runs the rehearsal.
+pub(crate) async fn run(
+    options: Options,
+    output: &mut Output,
+    talk: &Talk,
+) -> Result<Exit, Failure> {
+    let mut end = End::new()?;
+    let stage = Stage::set(&options, output, talk).await?;
+    let done = tokio::select! {
+        done = stage.play(&options, output, talk) => done,
+        () = end.asked() => Ok(Exit::Failed),
+    };
+    if matches!(done, Ok(Exit::Done)) && !options.once {
+        stage.wait(&mut end, output).await?;
+    }
+    stage.strike(talk).await;
+    done
 }
+
+/// Ctrl-C, or being told to end.
+#[derive(Debug)]
+struct End {
+    interrupt: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
+}
+
+impl End {
+    fn new() -> Result<Self, Failure> {
+        let watch = |kind| {
+            signal(kind)
+                .map_err(|error| Failure::new(format!("signals cannot be watched: {error}")))
+        };
+        Ok(Self {
+            interrupt: watch(SignalKind::interrupt())?,
+            terminate: watch(SignalKind::terminate())?,
+        })
+    }
+
+    async fn asked(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}
+
+/// Everything that runs.
+#[derive(Debug)]
+struct Stage {
+    folder: PathBuf,
+    /// Whether the folder goes when we do.
+    temporary: bool,
+    place: Place,
+    password: Secret,
+    systems: [System; 2],
+    catcher: Catcher,
+    _dns: ZoneServer,
+}
+
+impl Stage {
+    /// DNS, catcher, two servers with an account each.
+    async fn set(options: &Options, output: &mut Output, talk: &Talk) -> Result<Self, Failure> {
+        let (folder, temporary) = folder(options)?;
+        let password = kept_password(&folder)?;
+        let place = Place::find(options.port_base, options.once).await?;
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let dns = ZoneServer::serve(&TokioNet, Arc::clone(&clock), place.dns(), zone())
+            .await
+            .map_err(|error| Failure::new(format!("the DNS server cannot start: {error}")))?;
+        let catcher = Catcher::start(place.catcher(), &folder.join("caught")).await?;
+        talk.say(format_args!("starting two mail systems in {} …", folder.display()));
+        let (castle, harbour) = tokio::try_join!(
+            System::start(&SYSTEMS[0], &place, &folder, &password),
+            System::start(&SYSTEMS[1], &place, &folder, &password),
+        )?;
+        for system in [&castle, &harbour] {
+            let name = output.paint(Style::Strong, system.plan.domain);
+            output.line(format!("{name:<18} {} {}", system.plan.hostname, system.ready))?;
+        }
+        output.line(format!(
+            "{:<18} {}, with an MX record for every domain",
+            "DNS",
+            place.dns()
+        ))?;
+        output.flush()?;
+        let systems = [castle, harbour];
+        Ok(Self { folder, temporary, place, password, systems, catcher, _dns: dns })
+    }
+
+    /// A letter each way.
+    async fn play(
+        &self,
+        options: &Options,
+        output: &mut Output,
+        talk: &Talk,
+    ) -> Result<Exit, Failure> {
+        let [castle, harbour] = &self.systems;
+        let mut exit = Exit::Done;
+        for (letter, from, to) in
+            [(&letter::LETTERS[0], castle, harbour), (&letter::LETTERS[1], harbour, castle)]
+        {
+            let journey = journey::Journey { letter, from, to, password: &self.password };
+            if !journey.travel(output, talk).await? {
+                exit = Exit::Failed;
+            }
+        }
+        if exit == Exit::Done {
+            let done =
+                output.paint(Style::Good, "Both letters arrived, whole, and both authors know it.");
+            output.line(format!("\n{done}"))?;
+        }
+        if !options.once {
+            self.tell_logins(output)?;
+        }
+        output.flush()?;
+        Ok(exit)
+    }
+
+    /// How anybody can look around.
+    fn tell_logins(&self, output: &mut Output) -> Result<(), Failure> {
+        let title =
+            output.paint(Style::Strong, "Both systems go on running; nothing leaves this machine.");
+        output.line(format!("\n{title} Log in with any client:\n"))?;
+        for system in &self.systems {
+            let (ip, account) = (system.plan.address, &system.account);
+            let folder = self.folder.join(system.plan.folder);
+            output.line(format!("  {account}   password {}", self.password.0))?;
+            output.line(format!(
+                "    SMTP {ip}:{} (STARTTLS), {ip}:{} (TLS)   POP3 {ip}:{} (STLS), {ip}:{} (TLS)",
+                self.place.port(place::SUBMISSION),
+                self.place.port(place::SUBMISSIONS),
+                self.place.port(place::POP3),
+                self.place.port(place::POP3S),
+            ))?;
+            output.line(format!(
+                "    certificate authority {}",
+                folder.join("data/tls/ca.pem").display()
+            ))?;
+            output.line(format!(
+                "    posthouse --config {} queue list",
+                folder.join("posthouse.toml").display()
+            ))?;
+        }
+        let castle = &self.systems[0];
+        output.line("\nFor example:\n")?;
+        output.line(format!(
+            "  mailbag setup {} --pop3 {ip}:{} --submission {ip}:{} --tls implicit --ca {}",
+            castle.account,
+            self.place.port(place::POP3S),
+            self.place.port(place::SUBMISSIONS),
+            self.folder.join(castle.plan.folder).join("data/tls/ca.pem").display(),
+            ip = castle.plan.address,
+        ))?;
+        output.line("\nMail for any other domain is caught and shown here. Ctrl-C ends it all.\n")
+    }
+
+    /// Shows what is caught until we are told to end.
+    async fn wait(&self, end: &mut End, output: &mut Output) -> Result<(), Failure> {
+        loop {
+            let caught = tokio::select! {
+                caught = self.catcher.next() => caught,
+                () = end.asked() => return Ok(()),
+            };
+            for line in caught.lines() {
+                output.line(line)?;
+            }
+            output.flush()?;
+        }
+    }
+
+    /// Ends everything, and removes what was temporary.
+    async fn strike(self, talk: &Talk) {
+        let [castle, harbour] = self.systems;
+        tokio::join!(castle.stop(), harbour.stop());
+        if self.temporary {
+            if let Err(error) = std::fs::remove_dir_all(&self.folder) {
+                talk.say(format_args!("{} is left: {error}", self.folder.display()));
+            }
+        } else {
+            talk.say(format_args!("everything is kept in {}", self.folder.display()));
+        }
+    }
+}
+
+/// The folder of the rehearsal, and whether it is temporary.
+fn folder(options: &Options) -> Result<(PathBuf, bool), Failure> {
+    if let Some(folder) = &options.dir {
+        RealDisk.make_dir(folder).map_err(|error| of_file("make the folder", folder, &error))?;
+        let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.clone());
+        return Ok((folder, false));
+    }
+    let name = format!("posthouse-try-{}", std::process::id());
+    let folder = std::env::temp_dir().join(name);
+    std::fs::DirBuilder::new()
+        .create(&folder)
+        .map_err(|error| of_file("make a temporary folder", &folder, &error))?;
+    Ok((folder, true))
+}
+
+/// The accounts' password: made up once for each folder.
+fn kept_password(folder: &Path) -> Result<Secret, Failure> {
+    const PASSWORD_OCTETS_MAX: usize = 1024;
+    let path = folder.join("password");
+    if RealDisk.exists(&path).unwrap_or(false) {
+        let octets = RealDisk
+            .read_whole(&path, PASSWORD_OCTETS_MAX)
+            .map_err(|error| of_file("read the password", &path, &error))?;
+        return Ok(Secret(String::from_utf8_lossy(&octets).trim().to_owned()));
+    }
+    let password = password::make_up(&SystemRandom);
+    RealDisk
+        .write_whole(&path, password.0.as_bytes())
+        .map_err(|error| of_file("keep the password", &path, &error))?;
+    Ok(password)
+}
+
+/// The world's DNS: our two domains, and one host that takes the mail of all others.
+fn zone() -> Zone {
+    let zone = Zone::new();
+    for system in &SYSTEMS {
+        zone.mx(system.domain, 10, system.hostname);
+        zone.address(system.hostname, system.address.into());
+        zone.ptr(system.address.into(), system.hostname);
+    }
+    zone.mx("*", 10, CATCHER.0);
+    zone.address(CATCHER.0, CATCHER.1.into());
+    zone
+}
+
+/// How long any single thing may take before it has failed.
+const PATIENCE: Duration = Duration::from_secs(60);

@@ -25,6 +25,7 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use platform::shutdown::Drained;
 use platform::{Clock, Shutdown, SystemClock};
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::oneshot;
 use tracing::{info, warn};
 
 use crate::config::Config;
@@ -43,14 +44,23 @@ const DRAIN: Duration = Duration::from_secs(30);
 /// Files that are open besides connections: the store, its readers, the log.
 const FILES_BESIDE_CONNECTIONS: u64 = 200;
 
+/// What ends the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Until {
+    /// SIGTERM or SIGINT.
+    Signal,
+    /// These, or the end of standard input.
+    InputEnds,
+}
+
 /// Runs the server until it is told to end.
-pub(crate) async fn run(config: &Config) -> Result<Exit, Failure> {
+pub(crate) async fn run(config: &Config, until: Until) -> Result<Exit, Failure> {
     if config.listeners.is_empty() {
         return Err(Failure::new("there is no listener, so nobody could connect")
             .in_path(&config.file)
             .remedy("add a [[listener]] with protocol, bind and tls"));
     }
-    let mut signals = Signals::new()?;
+    let mut signals = Signals::new(until)?;
     let shutdown = Shutdown::new();
     allow_many_files(config);
     let folder = Folder::new(&config.data_dir);
@@ -86,12 +96,12 @@ pub(crate) async fn run(config: &Config) -> Result<Exit, Failure> {
     }
     // It watches the same shutdown; what it was about to do is in the store.
     platform::clock::within(&SystemClock, Duration::from_secs(5), queue).await.ok();
-    ended(&engine);
+    log_counters(&engine);
     Ok(Exit::Done)
 }
 
 /// What the store did, for whoever measures it.
-fn ended(engine: &Engine) {
+fn log_counters(engine: &Engine) {
     let counters = engine.store.counters();
     info!(
         accepted = counters.accepted,
@@ -130,10 +140,11 @@ struct Signals {
     terminate: Signal,
     interrupt: Signal,
     hangup: Signal,
+    input_ended: Option<oneshot::Receiver<()>>,
 }
 
 impl Signals {
-    fn new() -> Result<Self, Failure> {
+    fn new(until: Until) -> Result<Self, Failure> {
         let watch = |kind| {
             signal(kind)
                 .map_err(|error| Failure::new(format!("signals cannot be watched: {error}")))
@@ -142,6 +153,10 @@ impl Signals {
             terminate: watch(SignalKind::terminate())?,
             interrupt: watch(SignalKind::interrupt())?,
             hangup: watch(SignalKind::hangup())?,
+            input_ended: match until {
+                Until::Signal => None,
+                Until::InputEnds => Some(input_ended()),
+            },
         })
     }
 
@@ -150,8 +165,32 @@ impl Signals {
             _ = self.terminate.recv() => Wake::End,
             _ = self.interrupt.recv() => Wake::End,
             _ = self.hangup.recv() => Wake::Renew,
+            () = ended(&mut self.input_ended) => Wake::End,
         }
     }
+}
+
+/// Ready when standard input has ended, if anybody watches it.
+async fn ended(watched: &mut Option<oneshot::Receiver<()>>) {
+    match watched {
+        Some(input) => {
+            // The watcher tells by going away.
+            input.await.ok();
+            *watched = None;
+        }
+        None => std::future::pending().await,
+    }
+}
+
+/// Reads standard input to its end, on a thread of its own: reading cannot be called off.
+fn input_ended() -> oneshot::Receiver<()> {
+    let (reads, ended) = oneshot::channel();
+    std::thread::spawn(move || {
+        // An error is an end, too.
+        io::copy(&mut io::stdin().lock(), &mut io::sink()).ok();
+        drop(reads);
+    });
+    ended
 }
 
 /// Raises the number of files that we may open to what the system allows us.

@@ -88,6 +88,8 @@ impl Output {
 /// How a piece of text stands out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Style {
+    /// As the rest.
+    Plain,
     /// Headings.
     Strong,
     /// Less important.
@@ -103,6 +105,7 @@ pub(crate) enum Style {
 impl Style {
     fn code(self) -> &'static str {
         match self {
+            Self::Plain => "0",
             Self::Strong => "1",
             Self::Faint => "2",
             Self::Good => "32",

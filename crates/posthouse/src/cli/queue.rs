@@ -82,9 +82,9 @@ fn done(action: Steering) -> &'static str {
 }
 
 async fn show(id: SubmissionId, office: &Office, output: &mut Output) -> Result<Exit, Failure> {
-    let mut timeline = Timeline::new(output);
-    office.list(Request::QueueShow { id }, |item| timeline.take(item)).await?;
-    timeline.end()?;
+    let mut timeline = Timeline::new();
+    office.list(Request::QueueShow { id }, |item| timeline.take(item, output)).await?;
+    timeline.end(output)?;
     Ok(Exit::Done)
 }
 

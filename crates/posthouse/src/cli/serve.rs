@@ -3,15 +3,27 @@
 //! Standards: none of its own.
 //! Not here: the server (`serve`).
 
-use super::Options;
+use clap::Args;
+
 use crate::config::Config;
 use crate::failure::{Exit, Failure};
+use crate::serve::Until;
 use crate::serve::log::Log;
 
-pub(super) async fn run(options: &Options) -> Result<Exit, Failure> {
-    let config = Config::find(options.config.as_deref())?;
-    let log = Log::begin(options);
-    let ended = crate::serve::run(&config).await;
+/// How it ends.
+#[derive(Debug, Args)]
+#[group(skip)]
+pub(crate) struct Options {
+    /// End when standard input does, too: for a program that starts servers and may be killed
+    #[arg(long, hide = true)]
+    while_stdin: bool,
+}
+
+pub(super) async fn run(options: &Options, common: &super::Options) -> Result<Exit, Failure> {
+    let config = Config::find(common.config.as_deref())?;
+    let log = Log::begin(common);
+    let until = if options.while_stdin { Until::InputEnds } else { Until::Signal };
+    let ended = crate::serve::run(&config, until).await;
     log.end();
     ended
 }

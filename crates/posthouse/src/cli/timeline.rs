@@ -13,9 +13,10 @@
 
 mod words;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use serde::Serialize;
+use store::Happening;
 
 use super::output::Style;
 use super::table::size;
@@ -26,10 +27,13 @@ use crate::failure::Failure;
 /// Width of the column of times, with the spaces behind it.
 const MARGIN: &str = "              ";
 
+/// How much of a line of a conversation is shown: challenges of a login are long and say
+/// nothing to people.
+const WORDS_CHARS_MAX: usize = 120;
+
 /// Lays out the pieces of a trace.
-#[derive(Debug)]
-pub(crate) struct Timeline<'a> {
-    output: &'a mut Output,
+#[derive(Debug, Default)]
+pub(crate) struct Timeline {
     /// Show each piece when it comes, instead of all in their order at the end.
     following: bool,
     current: Option<Whole>,
@@ -40,7 +44,8 @@ pub(crate) struct Timeline<'a> {
 struct Whole {
     submission: SubmissionItem,
     recipients: BTreeMap<u32, RecipientItem>,
-    attempts: Vec<AttemptItem>,
+    /// Those that were not shown yet.
+    attempts: VecDeque<AttemptItem>,
     events: Vec<EventItem>,
 }
 
@@ -50,32 +55,31 @@ struct Document<'a> {
     #[serde(flatten)]
     submission: &'a SubmissionItem,
     recipients: Vec<&'a RecipientItem>,
-    attempts: &'a [AttemptItem],
+    attempts: Vec<&'a AttemptItem>,
     events: &'a [EventItem],
 }
 
-impl<'a> Timeline<'a> {
+impl Timeline {
     /// Shows whole submissions.
-    pub(crate) fn new(output: &'a mut Output) -> Self {
-        Self { output, following: false, current: None }
+    pub(crate) fn new() -> Self {
+        Self::default()
     }
 
     /// Shows each piece when it comes.
-    pub(crate) fn following(mut self) -> Self {
-        self.following = true;
-        self
+    pub(crate) fn following() -> Self {
+        Self { following: true, ..Self::default() }
     }
 
     /// Takes one piece.
-    pub(crate) fn take(&mut self, item: Item) -> Result<(), Failure> {
-        if self.following && self.output.is_json() {
-            self.output.object(&item)?;
-            return self.output.flush();
+    pub(crate) fn take(&mut self, item: Item, output: &mut Output) -> Result<(), Failure> {
+        if self.following && output.is_json() {
+            output.object(&item)?;
+            return output.flush();
         }
         if let Item::Submission(submission) = item {
-            self.end()?;
+            self.end(output)?;
             if self.following {
-                head(self.output, &submission)?;
+                head(output, &submission)?;
             }
             self.current = Some(Whole::new(submission));
             return Ok(());
@@ -85,12 +89,11 @@ impl<'a> Timeline<'a> {
             Item::Recipient(recipient) => {
                 whole.recipients.insert(recipient.number, recipient);
             }
-            Item::Attempt(said) if self.following => attempt(self.output, &said)?,
+            Item::Attempt(attempt) => whole.attempts.push_back(attempt),
             Item::Event(happened) if self.following => {
-                event(self.output, &whole.recipients, &happened)?;
-                self.output.flush()?;
+                whole.show(&happened, output)?;
+                output.flush()?;
             }
-            Item::Attempt(attempt) => whole.attempts.push(attempt),
             Item::Event(event) => whole.events.push(event),
             _ => {}
         }
@@ -98,27 +101,22 @@ impl<'a> Timeline<'a> {
     }
 
     /// Shows what is still to be shown.
-    pub(crate) fn end(&mut self) -> Result<(), Failure> {
-        let Some(whole) = self.current.take() else { return Ok(()) };
-        if self.output.is_json() {
-            return self.output.object(&whole.document());
+    pub(crate) fn end(&mut self, output: &mut Output) -> Result<(), Failure> {
+        let Some(mut whole) = self.current.take() else { return Ok(()) };
+        if output.is_json() {
+            return output.object(&whole.document());
         }
         if !self.following {
-            head(self.output, &whole.submission)?;
+            head(output, &whole.submission)?;
         }
-        let mut attempts = whole.attempts.iter().peekable();
-        for happened in &whole.events {
-            // RFC 3339 in UTC sorts like the times themselves.
-            while let Some(said) = attempts.next_if(|said| said.ended <= happened.at) {
-                attempt(self.output, said)?;
-            }
-            event(self.output, &whole.recipients, happened)?;
+        for happened in std::mem::take(&mut whole.events) {
+            whole.show(&happened, output)?;
         }
-        for said in attempts {
-            attempt(self.output, said)?;
+        for said in &whole.attempts {
+            attempt(output, said)?;
         }
         for recipient in whole.recipients.values() {
-            self.output.line(queue::recipient(recipient))?;
+            output.line(queue::recipient(recipient))?;
         }
         Ok(())
     }
@@ -126,14 +124,29 @@ impl<'a> Timeline<'a> {
 
 impl Whole {
     fn new(submission: SubmissionItem) -> Self {
-        Self { submission, recipients: BTreeMap::new(), attempts: Vec::new(), events: Vec::new() }
+        Self {
+            submission,
+            recipients: BTreeMap::new(),
+            attempts: VecDeque::new(),
+            events: Vec::new(),
+        }
+    }
+
+    /// Shows an event; in the place of the one that tells of an attempt, the attempt.
+    fn show(&mut self, happened: &EventItem, output: &mut Output) -> Result<(), Failure> {
+        if matches!(happened.happening, Happening::Attempted { .. })
+            && let Some(said) = self.attempts.pop_front()
+        {
+            return attempt(output, &said);
+        }
+        event(output, &self.recipients, happened)
     }
 
     fn document(&self) -> Document<'_> {
         Document {
             submission: &self.submission,
             recipients: self.recipients.values().collect(),
-            attempts: &self.attempts,
+            attempts: self.attempts.iter().collect(),
             events: &self.events,
         }
     }
@@ -181,11 +194,26 @@ fn attempt(output: &mut Output, attempt: &AttemptItem) -> Result<(), Failure> {
         address.unwrap_or_default(),
         visible(&attempt.result),
     ))?;
-    for line in attempt.transcript.lines() {
-        let line = visible(line);
-        let style = if line.starts_with("S:") { Style::Good } else { Style::Faint };
-        let line = output.paint(style, &line);
-        output.line(format!("{MARGIN}  {line}"))?;
+    conversation(output, attempt.transcript.lines())
+}
+
+/// What was said: `> ` is the client, `< ` the server, `* ` a remark.
+pub(crate) fn conversation<'a>(
+    output: &mut Output,
+    lines: impl Iterator<Item = &'a str>,
+) -> Result<(), Failure> {
+    for line in lines {
+        let (style, speaker, words) = match line.split_at_checked(2) {
+            Some(("> ", words)) => (Style::Plain, "C: ", words),
+            Some(("< ", words)) => (Style::Good, "S: ", words),
+            Some(("* ", words)) => (Style::Faint, "   ", words),
+            _ => (Style::Faint, "   ", line),
+        };
+        let words = visible(words);
+        let shown: String = words.chars().take(WORDS_CHARS_MAX).collect();
+        let rest = if shown.len() < words.len() { "…" } else { "" };
+        let words = output.paint(style, &format!("{speaker}{shown}{rest}"));
+        output.line(format!("{MARGIN}{words}"))?;
     }
     Ok(())
 }
@@ -198,3 +226,6 @@ fn clock(time: &str) -> String {
         None => format!("{time}.000"),
     }
 }
+
+#[cfg(test)]
+mod tests;

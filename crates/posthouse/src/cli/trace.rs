@@ -28,13 +28,10 @@ pub(super) async fn run(
 ) -> Result<Exit, Failure> {
     let follow = if options.follow { Follow::UntilSettled } else { Follow::No };
     let mut answer = office.ask(Request::Trace { key: options.id, follow }).await?;
-    let mut timeline = Timeline::new(output);
-    if options.follow {
-        timeline = timeline.following();
-    }
+    let mut timeline = if options.follow { Timeline::following() } else { Timeline::new() };
     while let Some(item) = answer.next().await? {
-        timeline.take(item)?;
+        timeline.take(item, output)?;
     }
-    timeline.end()?;
+    timeline.end(output)?;
     Ok(Exit::Done)
 }

@@ -254,7 +254,7 @@ fn files_that_cannot_be_read() {
     };
     std::fs::write(folder.path().join("latin1.toml"), b"hostname = \"m\xfcller\"")
         .expect("written");
-    std::fs::write(folder.path().join("image.toml"), vec![b'#'; 2 << 20]).expect("written");
+    write("image.toml", &vec![b'#'; 2 << 20]);
     std::fs::create_dir(folder.path().join("folder.toml")).expect("made");
     insta::assert_snapshot!(
         ["none.toml", "latin1.toml", "image.toml", "folder.toml"].map(said).join("\n"), @r"
