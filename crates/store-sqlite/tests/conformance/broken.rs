@@ -1,0 +1,471 @@
+//! An engine with one fault: everything else is passed on to a good one.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use envelope::Domain;
+use store::{
+    Accept, Accepted, Account, AccountId, AccountUse, Alias, AliasKey, Announcement, Change,
+    Changes, Content, Counters, Credential, DomainRow, Due, Entry, Finding, Finish, FlagChange,
+    Flags, LocalDelivery, Mailbox, MailboxId, MessageId, Modseq, NewAccount, NewEvent, NewFate,
+    NewMailbox, Note, Pending, QueueFilter, Repair, Spool, Steer, SteerAction, Store, StoreError,
+    SubmissionId, SubmissionKey, SubmissionView, Summary, Uid, UnixMillis, VerifyReport,
+};
+use tokio::sync::broadcast;
+
+macro_rules! faults {
+    ($($(#[$what:meta])* $fault:ident => $law:literal,)*) => {
+        /// What is wrong with the engine.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub(crate) enum Fault {
+            $($(#[$what])* $fault,)*
+        }
+
+        impl Fault {
+            pub(crate) const ALL: [Self; 31] = [$(Self::$fault),*];
+
+            /// The law that has to notice it.
+            pub(crate) fn breaks(self) -> &'static str {
+                match self {
+                    $(Self::$fault => $law,)*
+                }
+            }
+        }
+    };
+}
+
+faults! {
+    /// Takes the recipients that it can.
+    AcceptsInPart => "accept_is_all_or_nothing",
+    /// Gives another id to the second message of an id.
+    RenamesIds => "ids_are_used_once",
+    /// One bit flips behind the first octets.
+    FlipsABit => "content_comes_back",
+    /// One octet of a later chunk is lost.
+    LosesAnOctet => "spooled_content_comes_back",
+    /// Each account has a message of its own.
+    CopiesContent => "content_is_shared",
+    /// What is gone can still be read.
+    KeepsContent => "content_goes_with_its_last_reference",
+    /// Each recipient has an entry of its own.
+    DeliversTwice => "one_entry_for_each_account",
+    /// UIDs are places in the list.
+    RenumbersUids => "uids_are_never_used_twice",
+    /// One entry stays when several are removed.
+    ForgetsAnExpunge => "expunge_removes",
+    /// Keywords are not kept.
+    LosesKeywords => "flags_are_kept",
+    /// One too many.
+    Miscounts => "counts_are_what_is_there",
+    /// The MODSEQ of a flag stays behind.
+    StandsStill => "modseq_grows",
+    /// Removals are not told.
+    HidesRemovals => "changes_are_complete_and_ordered",
+    /// Anybody may look into any mailbox.
+    ShowsOthers => "accounts_do_not_see_each_other",
+    /// Nobody hears of anything.
+    StaysSilent => "news_follows_commits",
+    /// Says that it did what cannot be done.
+    IgnoresStates => "finish_keeps_to_the_states",
+    /// ORCPT is not kept.
+    LosesOriginals => "submissions_come_back_whole",
+    /// Leases end at once.
+    LeasesToAll => "due_recipients_are_leased",
+    /// Wakes the queue too late.
+    WakesLate => "next_due_is_the_earliest",
+    /// Says that it holds, and does not.
+    HoldsNothing => "operators_can_steer",
+    /// Notices of a finish come in a commit of their own.
+    NotifiesLater => "finish_brings_its_notices",
+    /// Notices of an accept come in a commit of their own.
+    AcceptsNoticesLater => "accepts_bring_their_notices",
+    /// The newest event is the first.
+    TurnsEventsAround => "events_are_kept_in_order",
+    /// The oldest submission is found first.
+    FindsOldestFirst => "submissions_are_found",
+    /// The queue shows what is settled, too.
+    ListsSettled => "queue_lists_what_is_open",
+    /// Forgets the young as well.
+    ForgetsEarly => "settled_is_forgotten_when_old",
+    /// Verification cries wolf.
+    CriesWolf => "verify_finds_nothing",
+    /// Quotas are not kept.
+    DropsQuotas => "quota_holds",
+    /// Accounts stay.
+    KeepsAccounts => "removed_accounts_take_their_mail",
+    /// Says that it made an account when it did not.
+    InventsAccounts => "directory_refuses_what_is_wrong",
+    /// Notes stay.
+    KeepsNotes => "notes_are_kept",
+}
+
+/// An engine with one fault.
+#[derive(Debug)]
+pub(crate) struct Broken<S> {
+    inner: Arc<S>,
+    fault: Fault,
+}
+
+impl<S: Store> Broken<S> {
+    pub(crate) fn new(inner: Arc<S>, fault: Fault) -> Self {
+        Self { inner, fault }
+    }
+
+    fn has(&self, fault: Fault) -> bool {
+        self.fault == fault
+    }
+}
+
+/// A copy with other recipients, of content in memory.
+fn copy_of(accept: &Accept, id: SubmissionId, recipients: usize) -> Accept {
+    let content = match &accept.content {
+        Content::Memory(octets) => Content::Memory(octets.clone()),
+        Content::File(_) => Content::Memory(Bytes::new()),
+    };
+    Accept {
+        id,
+        at: accept.at,
+        origin: accept.origin.clone(),
+        reverse_path: accept.reverse_path.clone(),
+        ret: accept.ret,
+        envelope_id: accept.envelope_id.clone(),
+        body: accept.body,
+        message_id: accept.message_id.clone(),
+        content,
+        recipients: accept.recipients.iter().take(recipients).cloned().collect(),
+        copies: accept.copies.clone(),
+        events: accept.events.clone(),
+        notes: accept.notes.clone(),
+        notices: Vec::new(),
+    }
+}
+
+/// Recipients' deliveries once more, as copies.
+fn deliveries_of(accept: &Accept) -> Vec<LocalDelivery> {
+    let delivery = |fate: &NewFate| match fate {
+        NewFate::Deliver(delivery) => Some(delivery.clone()),
+        NewFate::Queue { .. } => None,
+    };
+    accept.recipients.iter().skip(1).filter_map(|new| delivery(&new.fate)).collect()
+}
+
+/// Loses the last octet of every chunk but the first.
+#[derive(Debug)]
+struct LossySpool(Box<dyn Spool>);
+
+impl Spool for LossySpool {
+    fn write(&mut self, octets: &[u8]) -> Result<(), StoreError> {
+        let kept = if self.0.octets() > 0 { octets.len() - 1 } else { octets.len() };
+        self.0.write(&octets[..kept])
+    }
+
+    fn octets(&self) -> u64 {
+        self.0.octets()
+    }
+
+    fn seal(self: Box<Self>) -> Result<Content, StoreError> {
+        self.0.seal()
+    }
+}
+
+impl<S: Store> Store for Broken<S> {
+    fn spool(&self) -> Result<Box<dyn Spool>, StoreError> {
+        let spool = self.inner.spool()?;
+        Ok(if self.has(Fault::LosesAnOctet) { Box::new(LossySpool(spool)) } else { spool })
+    }
+
+    fn announce(&self) -> Announcement {
+        self.inner.announce()
+    }
+
+    fn accept(&self, mut accept: Accept) -> Pending<'_, Accepted> {
+        if self.has(Fault::DeliversTwice) {
+            let twice = deliveries_of(&accept);
+            accept.copies.extend(twice);
+        }
+        let notices = if self.has(Fault::AcceptsNoticesLater) {
+            std::mem::take(&mut accept.notices)
+        } else {
+            Vec::new()
+        };
+        let in_part = copy_of(&accept, accept.id, 1);
+        let other_id = SubmissionId::from_octets((u128::MAX / 77 ^ 5).to_be_bytes());
+        let renamed = copy_of(&accept, other_id, usize::MAX);
+        Box::pin(async move {
+            let accepted = match self.inner.accept(accept).await {
+                Err(StoreError::NotFound { what }) if self.has(Fault::AcceptsInPart) => {
+                    self.inner.accept(in_part).await?;
+                    Err(StoreError::NotFound { what })
+                }
+                Err(StoreError::Exists { .. }) if self.has(Fault::RenamesIds) => {
+                    self.inner.accept(renamed).await
+                }
+                result => result,
+            };
+            for notice in notices {
+                self.inner.accept(notice).await?;
+            }
+            accepted
+        })
+    }
+
+    fn finish(&self, mut finish: Finish) -> Pending<'_, ()> {
+        let apart = self.has(Fault::NotifiesLater);
+        let notices = if apart { std::mem::take(&mut finish.notices) } else { Vec::new() };
+        Box::pin(async move {
+            match self.inner.finish(finish).await {
+                Err(StoreError::Refused { .. }) if self.has(Fault::IgnoresStates) => {}
+                result => result?,
+            }
+            for notice in notices {
+                self.inner.accept(notice).await?;
+            }
+            Ok(())
+        })
+    }
+
+    fn record(&self, submission: SubmissionId, events: Vec<NewEvent>) -> Pending<'_, ()> {
+        self.inner.record(submission, events)
+    }
+
+    fn lease_due(&self, now: UnixMillis, until: UnixMillis, limit: u32) -> Pending<'_, Vec<Due>> {
+        let until = if self.has(Fault::LeasesToAll) { now } else { until };
+        self.inner.lease_due(now, until, limit)
+    }
+
+    fn next_due(&self) -> Pending<'_, Option<UnixMillis>> {
+        let late = i64::from(self.has(Fault::WakesLate));
+        let next = self.inner.next_due();
+        Box::pin(async move { Ok(next.await?.map(|due| UnixMillis(due.0 + late))) })
+    }
+
+    fn steer(&self, steer: Steer) -> Pending<'_, Vec<u32>> {
+        if self.has(Fault::HoldsNothing) && steer.action == SteerAction::Hold {
+            return Box::pin(async { Ok(vec![1, 2, 3]) });
+        }
+        self.inner.steer(steer)
+    }
+
+    fn queue(&self, mut filter: QueueFilter) -> Pending<'_, Vec<Summary>> {
+        filter.settled |= self.has(Fault::ListsSettled);
+        self.inner.queue(filter)
+    }
+
+    fn submission(&self, id: SubmissionId) -> Pending<'_, Option<SubmissionView>> {
+        let found = self.inner.submission(id);
+        Box::pin(async move {
+            let mut found = found.await?;
+            if let Some(view) = &mut found {
+                if self.has(Fault::LosesOriginals) {
+                    view.summary.recipients.iter_mut().for_each(|r| r.recipient.original = None);
+                }
+                if self.has(Fault::TurnsEventsAround) {
+                    view.events.reverse();
+                }
+            }
+            Ok(found)
+        })
+    }
+
+    fn find_submissions(&self, key: SubmissionKey) -> Pending<'_, Vec<SubmissionId>> {
+        let found = self.inner.find_submissions(key);
+        Box::pin(async move {
+            let mut found = found.await?;
+            if self.has(Fault::FindsOldestFirst) {
+                found.reverse();
+            }
+            Ok(found)
+        })
+    }
+
+    fn forget_settled(&self, before: UnixMillis) -> Pending<'_, u64> {
+        let early = self.has(Fault::ForgetsEarly);
+        self.inner.forget_settled(if early { UnixMillis(i64::MAX) } else { before })
+    }
+
+    fn mailboxes(&self, account: AccountId) -> Pending<'_, Vec<Mailbox>> {
+        let found = self.inner.mailboxes(account);
+        let more = u64::from(self.has(Fault::Miscounts));
+        Box::pin(async move {
+            let mut found = found.await?;
+            found.iter_mut().for_each(|mailbox| mailbox.messages += more);
+            Ok(found)
+        })
+    }
+
+    fn create_mailbox(&self, account: AccountId, mailbox: NewMailbox) -> Pending<'_, Mailbox> {
+        self.inner.create_mailbox(account, mailbox)
+    }
+
+    fn entries(&self, account: AccountId, mailbox: MailboxId) -> Pending<'_, Vec<Entry>> {
+        let found = self.inner.entries(account, mailbox);
+        Box::pin(async move {
+            let mut found = match found.await {
+                Err(StoreError::NotFound { .. }) if self.has(Fault::ShowsOthers) => Vec::new(),
+                found => found?,
+            };
+            for (place, entry) in (1..).zip(&mut found) {
+                if self.has(Fault::CopiesContent) {
+                    entry.message = MessageId(entry.message.0 * 1000 + account.0);
+                }
+                if self.has(Fault::RenumbersUids) {
+                    entry.uid = Uid::new(place).unwrap();
+                }
+            }
+            Ok(found)
+        })
+    }
+
+    fn entry(&self, a: AccountId, mailbox: MailboxId, uid: Uid) -> Pending<'_, Option<Entry>> {
+        self.inner.entry(a, mailbox, uid)
+    }
+
+    fn read(&self, message: MessageId, offset: u64, octets_max: usize) -> Pending<'_, Bytes> {
+        let found = self.inner.read(message, offset, octets_max);
+        Box::pin(async move {
+            let mut octets = match found.await {
+                Err(StoreError::NotFound { .. }) if self.has(Fault::KeepsContent) => Bytes::new(),
+                found => found?.to_vec().into(),
+            };
+            if self.has(Fault::FlipsABit) && offset > 0 {
+                let mut flipped = octets.to_vec();
+                flipped.iter_mut().take(1).for_each(|octet| *octet ^= 1);
+                octets = flipped.into();
+            }
+            Ok(octets)
+        })
+    }
+
+    fn set_flags(
+        &self,
+        account: AccountId,
+        mailbox: MailboxId,
+        uids: Vec<Uid>,
+        change: FlagChange,
+    ) -> Pending<'_, Modseq> {
+        let plain = |flags: Flags| Flags::from_bits(flags.bits(), std::iter::empty().collect());
+        let change = match change {
+            change if !self.has(Fault::LosesKeywords) => change,
+            FlagChange::Add(flags) => FlagChange::Add(plain(flags)),
+            FlagChange::Remove(flags) => FlagChange::Remove(plain(flags)),
+            FlagChange::Replace(flags) => FlagChange::Replace(plain(flags)),
+        };
+        let changed = self.inner.set_flags(account, mailbox, uids, change);
+        let stands = self.has(Fault::StandsStill);
+        Box::pin(async move { Ok(if stands { Modseq(1) } else { changed.await? }) })
+    }
+
+    fn expunge(
+        &self,
+        account: AccountId,
+        mailbox: MailboxId,
+        mut uids: Vec<Uid>,
+    ) -> Pending<'_, Modseq> {
+        if self.has(Fault::ForgetsAnExpunge) {
+            uids.retain(|uid| uid.get() != 4);
+        }
+        self.inner.expunge(account, mailbox, uids)
+    }
+
+    fn changes(&self, account: AccountId, since: Modseq) -> Pending<'_, Changes> {
+        let found = self.inner.changes(account, since);
+        Box::pin(async move {
+            let mut found = found.await?;
+            if self.has(Fault::HidesRemovals) {
+                found.expunged.clear();
+            }
+            Ok(found)
+        })
+    }
+
+    fn domains(&self) -> Pending<'_, Vec<DomainRow>> {
+        self.inner.domains()
+    }
+
+    fn add_domain(&self, domain: Domain, at: UnixMillis) -> Pending<'_, ()> {
+        self.inner.add_domain(domain, at)
+    }
+
+    fn remove_domain(&self, domain: Domain) -> Pending<'_, ()> {
+        self.inner.remove_domain(domain)
+    }
+
+    fn accounts(&self) -> Pending<'_, Vec<Account>> {
+        self.inner.accounts()
+    }
+
+    fn account_use(&self, account: AccountId) -> Pending<'_, AccountUse> {
+        self.inner.account_use(account)
+    }
+
+    fn add_account(&self, mut account: NewAccount) -> Pending<'_, AccountId> {
+        if self.has(Fault::DropsQuotas) {
+            account.quota_octets = None;
+        }
+        let made = self.inner.add_account(account);
+        Box::pin(async move {
+            match made.await {
+                Err(_) if self.has(Fault::InventsAccounts) => Ok(AccountId(0)),
+                made => made,
+            }
+        })
+    }
+
+    fn set_credential(&self, account: AccountId, credential: Credential) -> Pending<'_, ()> {
+        self.inner.set_credential(account, credential)
+    }
+
+    fn remove_account(&self, account: AccountId) -> Pending<'_, ()> {
+        if self.has(Fault::KeepsAccounts) {
+            return Box::pin(async { Ok(()) });
+        }
+        self.inner.remove_account(account)
+    }
+
+    fn aliases(&self) -> Pending<'_, Vec<Alias>> {
+        self.inner.aliases()
+    }
+
+    fn set_alias(&self, alias: Alias) -> Pending<'_, ()> {
+        self.inner.set_alias(alias)
+    }
+
+    fn remove_alias(&self, alias: AliasKey) -> Pending<'_, ()> {
+        self.inner.remove_alias(alias)
+    }
+
+    fn notes(&self, account: AccountId, prefix: &str) -> Pending<'_, Vec<Note>> {
+        self.inner.notes(account, prefix)
+    }
+
+    fn set_notes(&self, mut notes: Vec<Note>) -> Pending<'_, ()> {
+        if self.has(Fault::KeepsNotes) {
+            notes.retain(|note| note.value.is_some());
+        }
+        self.inner.set_notes(notes)
+    }
+
+    fn subscribe(&self) -> broadcast::Receiver<Change> {
+        match self.fault {
+            Fault::StaysSilent => broadcast::Sender::new(1).subscribe(),
+            _ => self.inner.subscribe(),
+        }
+    }
+
+    fn verify(&self, repair: Repair) -> Pending<'_, VerifyReport> {
+        let found = self.inner.verify(repair);
+        Box::pin(async move {
+            let mut report = found.await?;
+            if self.has(Fault::CriesWolf) {
+                let wolf = || "wolf".to_owned();
+                let (rule, place, found) = (wolf(), wolf(), wolf());
+                report.findings.push(Finding { rule, place, found, repaired: false });
+            }
+            Ok(report)
+        })
+    }
+
+    fn counters(&self) -> Counters {
+        self.inner.counters()
+    }
+}
