@@ -477,7 +477,8 @@ fn match_delimiter(source: &[u8], open: &[Open], line: Range<usize>) -> Option<D
     for (level, container) in open.iter().enumerate().rev() {
         let Some(boundary) = &container.boundary else { continue };
         let Some(rest) = text.strip_prefix(boundary.as_slice()) else { continue };
-        let (is_closing, rest) = match rest.strip_prefix(b"--") {
+        // White space here is what a boundary with forbidden white space at its end leaves.
+        let (is_closing, rest) = match rest.trim_ascii_start().strip_prefix(b"--") {
             Some(rest) => (true, rest),
             None => (false, rest),
         };

@@ -14,23 +14,61 @@ const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwx
 const NO_VALUE: u8 = 0xFF;
 /// The value of each character.
 const VALUES: [u8; 256] = values();
+/// The same, moved to each of the four places in a group, so that a group is one `or`.
+const PLACED: [[u32; 256]; 4] = [placed(18), placed(12), placed(6), placed(0)];
+/// The bit by which a group tells that one of its characters is none.
+const NO_GROUP: u32 = 1 << 31;
 
 const fn values() -> [u8; 256] {
     let mut values = [NO_VALUE; 256];
     let mut rest: &[u8] = ALPHABET;
     let mut value = 0;
     while let Some((character, after)) = rest.split_first() {
-        values
-            .as_mut_slice()
-            .split_at_mut(*character as usize)
-            .1
-            .split_at_mut(1)
-            .0
-            .copy_from_slice(&[value]);
+        let (_, tail) = values.split_at_mut(*character as usize);
+        if let Some(place) = tail.first_mut() {
+            *place = value;
+        }
         value += 1;
         rest = after;
     }
     values
+}
+
+const fn placed(shift: u32) -> [u32; 256] {
+    let mut placed = [NO_GROUP; 256];
+    let mut values: &[u8] = &VALUES;
+    let mut places: &mut [u32] = &mut placed;
+    while let (Some((value, more_values)), Some((place, more_places))) =
+        (values.split_first(), places.split_first_mut())
+    {
+        if *value != NO_VALUE {
+            *place = (*value as u32) << shift;
+        }
+        (values, places) = (more_values, more_places);
+    }
+    placed
+}
+
+/// The three octets of a group in the lower 24 bits, or [`NO_GROUP`].
+fn group([a, b, c, d]: [u8; 4]) -> u32 {
+    let [first, second, third, fourth] = &PLACED;
+    let at = |places: &[u32; 256], character: u8| {
+        places.get(usize::from(character)).copied().unwrap_or(NO_GROUP)
+    };
+    at(first, a) | at(second, b) | at(third, c) | at(fourth, d)
+}
+
+/// Decodes `N` characters to `N / 4 * 3` octets, if all of them are good.
+fn block<const N: usize, const M: usize>(characters: &[u8; N]) -> Option<[u8; M]> {
+    let mut octets = [0; M];
+    let mut faults = 0;
+    for (from, to) in characters.as_chunks().0.iter().zip(octets.as_chunks_mut::<3>().0) {
+        let bits = group(*from);
+        faults |= bits;
+        let [_, decoded @ ..] = bits.to_be_bytes();
+        *to = decoded;
+    }
+    (faults & NO_GROUP == 0).then_some(octets)
 }
 
 /// Encodes everything in one line, as in encoded words.
@@ -152,16 +190,24 @@ impl Decoder {
     /// Whole groups of four good characters, which is nearly everything.
     fn groups<'c>(&mut self, chunk: &'c [u8], decoded: &mut Vec<u8>) -> &'c [u8] {
         let mut rest = chunk;
-        while let Some((group, after)) = rest.split_first_chunk::<4>() {
-            let [a, b, c, d] = group.map(value);
-            if (a | b | c | d) & 0xC0 != 0 {
-                break;
+        loop {
+            let line = rest.split_first_chunk::<LINE_CHARACTERS>();
+            if let Some((Some(octets), after)) =
+                line.map(|(line, after)| (block::<LINE_CHARACTERS, LINE_OCTETS>(line), after))
+            {
+                decoded.extend_from_slice(&octets);
+                rest = after.strip_prefix(b"\r\n").unwrap_or(after);
+                continue;
             }
-            let [a, b, c, d] = [a, b, c, d].map(u32::from);
-            let bits = a << 18 | b << 12 | c << 6 | d;
-            let [_, first, second, third] = bits.to_be_bytes();
-            decoded.extend_from_slice(&[first, second, third]);
-            rest = after;
+            while let Some((characters, after)) = rest.split_first_chunk::<4>() {
+                let Some(octets) = block::<4, 3>(characters) else { break };
+                decoded.extend_from_slice(&octets);
+                rest = after;
+            }
+            match rest.strip_prefix(b"\r\n") {
+                Some(after) => rest = after,
+                None => break,
+            }
         }
         self.offset += chunk.len() - rest.len();
         rest
