@@ -87,13 +87,20 @@ impl Dialog {
 
     /// Sends octets as they are.
     pub fn send(&mut self, octets: impl AsRef<[u8]>) {
-        let octets = octets.as_ref();
-        let sent = match self.stream.as_mut() {
+        self.write(octets.as_ref()).unwrap_or_else(|error| panic!("send: {error}"));
+    }
+
+    /// Sends octets to a server that may have closed; tells whether it has not.
+    pub fn try_send(&mut self, octets: impl AsRef<[u8]>) -> bool {
+        self.write(octets.as_ref()).is_ok()
+    }
+
+    fn write(&mut self, octets: &[u8]) -> std::io::Result<()> {
+        match self.stream.as_mut() {
             Some(Stream::Clear(stream)) => stream.write_all(octets),
             Some(Stream::Tls(stream)) => stream.write_all(octets).and_then(|()| stream.flush()),
             None => Err(ErrorKind::NotConnected.into()),
-        };
-        sent.unwrap_or_else(|error| panic!("send: {error}"));
+        }
     }
 
     /// Reads what there is. `None`: the server has closed.
@@ -181,6 +188,20 @@ impl Dialog {
         self.content(content, 250)
     }
 
+    /// A transaction with a server that may die at any moment; tells whether it was acknowledged.
+    pub fn try_transaction(&mut self, from: &str, to: &str, content: &[u8]) -> bool {
+        let commands = format!("MAIL FROM:<{from}>\r\nRCPT TO:<{to}>\r\nDATA\r\n").into_bytes();
+        if !self.try_send(commands) {
+            return false;
+        }
+        for code in [250, 250, 354] {
+            if self.reply().is_none_or(|reply| reply.code != code) {
+                return false;
+            }
+        }
+        self.try_send(stuffed(content)) && self.reply().is_some_and(|reply| reply.code == 250)
+    }
+
     /// DATA and the content; its reply must have this code. Tells the last word of the reply.
     pub fn content(&mut self, content: &[u8], code: u16) -> String {
         self.say("DATA", 354);
@@ -193,6 +214,12 @@ impl Dialog {
     /// Demands that the server closes, whatever it still says.
     pub fn expect_end(&mut self) -> Vec<String> {
         std::iter::from_fn(|| self.line()).collect()
+    }
+
+    /// The same for a server that may have closed before it hears this.
+    pub fn expect_end_after(&mut self, last_words: &str) -> Vec<String> {
+        self.try_send(last_words);
+        self.expect_end()
     }
 
     /// The next POP3 response, which must be `+OK`.

@@ -74,6 +74,9 @@ fn what_another_server_brings_arrives_octet_for_octet() {
     assert_eq!(field(message, "Delivered-To").as_deref(), Some("bob@home.test"));
 }
 
+/// A listener, groups of arguments, how the reply begins, swaks' exit code, and why.
+type Refusal<'a> = (&'a str, &'a [&'a [&'a str]], &'a str, i32, &'a str);
+
 #[test]
 fn refusals_are_told_and_nothing_is_kept() {
     if lacks(&["swaks"]) {
@@ -85,7 +88,7 @@ fn refusals_are_told_and_nothing_is_kept() {
     let right = ["--auth-password", PASSWORD];
     // swaks' exit code tells at which command it was refused.
     #[rustfmt::skip]
-    let rows: [(&str, &[&[&str]], &str, i32, &str); 7] = [
+    let rows: [Refusal<'_>; 7] = [
         ("smtp/starttls", &[&["--from", "x@else.test", "--to", "y@other.test"]], "550 5.7.1 ", 24, "no open relay"),
         ("smtp/starttls", &[&["--from", "ada@home.test", "--to", "y@other.test"]], "550 5.7.1 ", 24, "a local sender proves nothing"),
         ("smtp/starttls", &[&["--from", "x@else.test", "--to", "nobody@home.test"]], "550 5.1.1 ", 24, "no such mailbox"),
