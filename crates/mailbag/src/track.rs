@@ -8,6 +8,7 @@
 
 mod words;
 
+use envelope::EnhancedStatus;
 use message::report::Action;
 use platform::Timestamp;
 use serde::Serialize;
@@ -101,7 +102,12 @@ fn recipient(view: &RecipientView, events: &[Event]) -> Recipient {
     let mine = events.iter().map(|event| &event.event);
     let mine: Vec<&NewEvent> = mine.filter(|event| event.recipient == Some(view.number)).collect();
     let silent = mine.iter().any(|event| event.reason == NO_DSN);
-    let last = mine.iter().rev().find_map(|event| news(event)).unwrap_or_default();
+    let mut heard = mine.iter().rev().filter_map(|event| news(event));
+    let mut last = heard.next().unwrap_or_default();
+    if last.says_nothing {
+        // A report of success without words: those of the server that took it say more.
+        last = heard.find(|news| news.words.is_some()).unwrap_or_default();
+    }
     let host = last.host.or_else(|| view.host.clone());
     let next_attempt = view.due.filter(|_| view.state.is_open()).map(written);
     let said = Said {
@@ -133,6 +139,7 @@ struct LastNews {
     words: Option<String>,
     trouble: Option<String>,
     delayed: bool,
+    says_nothing: bool,
 }
 
 fn news(event: &NewEvent) -> Option<LastNews> {
@@ -153,6 +160,7 @@ fn news(event: &NewEvent) -> Option<LastNews> {
             words: Some(text.clone()).filter(|text| !text.is_empty()),
             trouble: None,
             delayed: action == Action::Delayed.as_str(),
+            says_nothing: text.parse::<EnhancedStatus>().is_ok_and(|status| status.class() == 2),
         }),
         Happening::Held => Some(LastNews { trouble: trouble(), ..LastNews::default() }),
         Happening::Queued | Happening::Released | Happening::RetryAsked | Happening::Cancelled => {

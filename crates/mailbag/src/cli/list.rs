@@ -49,6 +49,7 @@ pub(crate) async fn run(context: &Context, options: Options) -> Result<Exit, Tro
     drop(store);
     letters.retain(|letter| query.fits(letter));
     if letters.is_empty() {
+        context.talk.remark("no message; `mailbag sync` fetches new ones");
         return Ok(match query.is_empty() {
             true => Exit::Done,
             false => Exit::NothingFound,

@@ -44,8 +44,8 @@ enum Action {
 pub(crate) async fn run(context: &Context, options: Options) -> Result<Exit, Trouble> {
     let store = context.store().await?;
     match options.action {
-        None => list(&store, options.json).await,
-        Some(Action::List { json }) => list(&store, json).await,
+        None => list(context, &store, options.json).await,
+        Some(Action::List { json }) => list(context, &store, json).await,
         Some(Action::Retry { id }) => {
             let id = find(&store, &id).await?;
             let recipients = outbox::retry(&store, id).await?;
@@ -81,7 +81,7 @@ async fn find(store: &LocalStore, given: &str) -> Result<SubmissionId, Trouble> 
     Ok(store.find(given).await?.entry.submission)
 }
 
-async fn list(store: &LocalStore, json: bool) -> Result<Exit, Trouble> {
+async fn list(context: &Context, store: &LocalStore, json: bool) -> Result<Exit, Trouble> {
     let mut text = String::new();
     for account in store.accounts().await? {
         for summary in outbox::waiting(store, account.id).await? {
@@ -98,6 +98,9 @@ async fn list(store: &LocalStore, json: bool) -> Result<Exit, Trouble> {
             letter.recipients.retain(|_| open.next().unwrap_or(true));
             text.push_str(&format::tracked(&letter, summary.accepted_at));
         }
+    }
+    if text.is_empty() {
+        context.talk.remark("nothing waits");
     }
     print(text.as_bytes())?;
     Ok(Exit::Done)

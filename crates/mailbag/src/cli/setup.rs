@@ -3,6 +3,7 @@
 use mailbag::account::{self, Account, Server, TlsMode, secret};
 use mailbag::discover::{self, Service};
 use mailbag::{Exit, Fault};
+use sasl::Password;
 
 use super::terminal::{PasswordFrom, password};
 use super::trouble::Trouble;
@@ -65,35 +66,15 @@ impl From<Tls> for TlsMode {
 }
 
 pub(crate) async fn run(context: &Context, mut options: Options) -> Result<Exit, Trouble> {
-    if options.password.is_some() {
-        return Err(Trouble::wrong_use(
-            "a password on the command line can be read by everybody on this machine",
-            "use --password-stdin or --password-command, or type it when asked",
-        ));
-    }
-    if options.imap.is_some() {
-        return Err(Trouble::wrong_use("IMAP is not available in this version", "use --pop3"));
-    }
+    refuse(&options)?;
     let ca = options.ca.take().map(absolute).transpose()?;
-    let talk = context.talk;
-    let password = match &options.password_command {
-        Some(command) => secret::from_command(command)?,
-        None => {
-            let from = match options.password_stdin {
-                true => PasswordFrom::Stdin,
-                false => PasswordFrom::Terminal,
-            };
-            password(&options.address.to_string(), from)?
-        }
-    };
-    let pop3 =
-        server(context, &options, Service::Pop3, options.pop3.clone(), ca.as_deref()).await?;
+    let password = password_of(&options)?;
+    let (pop3, submission) = (options.pop3.take(), options.submission.take());
+    let pop3 = server(context, &options, Service::Pop3, pop3, ca.as_deref()).await?;
     let submission =
-        server(context, &options, Service::Submission, options.submission.clone(), ca.as_deref())
-            .await?;
-    let mut accounts = context.accounts()?;
-    let place = accounts.iter().position(|known| known.address == options.address);
-    let before = place.and_then(|place| accounts.get(place));
+        server(context, &options, Service::Submission, submission, ca.as_deref()).await?;
+    let accounts = context.accounts()?;
+    let before = accounts.iter().find(|known| known.address == options.address);
     let account = Account {
         name: options.name.or_else(|| before.and_then(|known| known.name.clone())),
         login: options.login,
@@ -105,32 +86,71 @@ pub(crate) async fn run(context: &Context, mut options: Options) -> Result<Exit,
         address: options.address,
     };
     account::refuse_clear_text(&account)?;
+    let talk = context.talk;
     talk.progress(&format!("logging in at {} and {}…", account.pop3, account.submission));
     discover::check_logins(&context.world, &account, &password).await?;
     talk.clear();
+    let done = told(&account);
+    keep(context, account, &password).await?;
+    for line in &done {
+        talk.say(line);
+    }
+    Ok(Exit::Done)
+}
 
+/// What cannot be, before anything is asked.
+fn refuse(options: &Options) -> Result<(), Trouble> {
+    if options.password.is_some() {
+        return Err(Trouble::wrong_use(
+            "a password on the command line can be read by everybody on this machine",
+            "use --password-stdin or --password-command, or type it when asked",
+        ));
+    }
+    if options.imap.is_some() {
+        return Err(Trouble::wrong_use("IMAP is not available in this version", "use --pop3"));
+    }
+    Ok(())
+}
+
+fn password_of(options: &Options) -> Result<Password, Trouble> {
+    match (&options.password_command, options.password_stdin) {
+        (Some(command), _) => Ok(secret::from_command(command)?),
+        (None, true) => password(&options.address.to_string(), PasswordFrom::Stdin),
+        (None, false) => password(&options.address.to_string(), PasswordFrom::Terminal),
+    }
+}
+
+/// Writes the account down, in place of one of the same address.
+async fn keep(context: &Context, account: Account, password: &Password) -> Result<(), Trouble> {
     // Whoever has the lock is the only one that changes the files.
     let store = context.store().await?;
     store.account(&account.address).await?;
     let disk = &*context.world.disk;
     if account.password_command.is_none() {
-        secret::keep(&context.home, disk, &account, &password)?;
+        secret::keep(&context.home, disk, &account, password)?;
     }
-    let done = format!(
-        "{} is set up: POP3 at {} ({}), submission at {} ({}); next: mailbag sync",
-        account.address,
-        account.pop3,
-        account.pop3.tls.name(),
-        account.submission,
-        account.submission.tls.name(),
-    );
-    match place.and_then(|place| accounts.get_mut(place)) {
+    let mut accounts = context.accounts()?;
+    match accounts.iter_mut().find(|known| known.address == account.address) {
         Some(known) => *known = account,
         None => accounts.push(account),
     }
-    account::write(&context.home, disk, &accounts)?;
-    talk.say(&done);
-    Ok(Exit::Done)
+    Ok(account::write(&context.home, disk, &accounts)?)
+}
+
+fn told(account: &Account) -> [String; 4] {
+    let server = |what: &str, server: &Server| {
+        let tls = match server.tls {
+            TlsMode::None => "not encrypted, on this machine only".to_owned(),
+            tls => format!("encrypted ({}), certificate verified", tls.name()),
+        };
+        format!("  {what:<11} {server}, {tls}")
+    };
+    [
+        format!("{} is set up; the login works at both servers", account.address),
+        server("POP3", &account.pop3),
+        server("submission", &account.submission),
+        "next: mailbag sync".to_owned(),
+    ]
 }
 
 async fn server(

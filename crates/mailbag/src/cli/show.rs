@@ -3,7 +3,7 @@
 use mailbag::card::Card;
 use mailbag::local::Letter;
 use mailbag::{Exit, Fault};
-use message::{Mailbox, Message, Part};
+use message::{DateTime, Mailbox, Message, Part};
 use store::{Flag, FlagChange, Flags};
 
 use super::Context;
@@ -109,7 +109,7 @@ fn summary(letter: &Letter, message: &Message<'_>) -> String {
     let mut text = String::new();
     let mut field = |name: &str, value: &str| {
         if !value.is_empty() {
-            text.push_str(&format!("{:<9}{}\n", format!("{name}:"), visible_line(value)));
+            text.push_str(&format!("{:<10}{}\n", format!("{name}:"), visible_line(value)));
         }
     };
     let people =
@@ -119,11 +119,7 @@ fn summary(letter: &Letter, message: &Message<'_>) -> String {
     field("Cc", &people(cc));
     let bcc: Vec<Mailbox> = message.bcc().mailboxes().cloned().collect();
     field("Bcc", &people(&bcc));
-    let date = letter
-        .card
-        .date
-        .map(|date| format!("{} ({} here)", date, format::local_minute(date.unix_seconds())));
-    field("Date", &date.unwrap_or_default());
+    field("Date", &letter.card.date.map(dated).unwrap_or_default());
     field("Subject", subject);
     field("Mailbox", &format!("{} of {}", letter.mailbox, letter.account));
     field("Id", &letter.entry.submission.to_string());
@@ -136,4 +132,14 @@ fn summary(letter: &Letter, message: &Message<'_>) -> String {
         field("Attached", &line);
     }
     text
+}
+
+/// The author's date, and what time that was here where it looks different.
+fn dated(date: DateTime) -> String {
+    let here = format::local_minute(date.unix_seconds());
+    let there = date.to_rfc3339().replace('T', " ");
+    match there.starts_with(&here) {
+        true => date.to_string(),
+        false => format!("{date} ({here} here)"),
+    }
 }

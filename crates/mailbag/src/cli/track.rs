@@ -45,6 +45,9 @@ pub(crate) async fn run(context: &Context, options: Options) -> Result<Exit, Tro
         letters.push(tracked_with_time(&store, *id).await?);
     }
     drop(store);
+    if letters.is_empty() {
+        context.talk.remark("nothing was sent yet");
+    }
     show(&letters, options.json)?;
     if !options.follow {
         return Ok(Exit::Done);

@@ -141,7 +141,7 @@ async fn mail_is_received_listed_shown_and_saved() {
     let raw = user.run(&["show", id, "--raw"]).await;
     assert_eq!(raw.out, LETTER, "octet for octet");
     let shown = user.run(&["show", &id[18..]]).await;
-    assert!(shown.out.contains("Subject: Grüße\n"), "{}", shown.out);
+    assert!(shown.out.contains("Subject:  Grüße\n"), "{}", shown.out);
     assert!(shown.out.contains("Hello \u{241b}[31mred\n"), "{}", shown.out);
     assert!(user.list("is:unread").await.is_empty(), "it has been read");
     let headers = user.run(&["show", id, "--headers"]).await;

@@ -106,6 +106,8 @@ async fn a_letter_goes_out_and_its_reports_come_back() {
     assert_eq!(received, Received { new: 1, reports: 1, too_large: 0 });
     let tracked = track(&local, id).await;
     assert_eq!(tracked.recipients[0].state, "delivered");
+    let words = tracked.recipients[0].reply.as_deref();
+    assert_eq!(words, Some("250 2.0.0 Ok: queued as T1"), "the report had none of its own");
     assert_eq!(tracked.recipients[1].state, "failed");
     assert_eq!(tracked.recipients[1].plain, "This address does not exist at example.net.");
     assert!(tracked.is_settled() && tracked.has_failed());
