@@ -8,7 +8,7 @@ use std::sync::Arc;
 use e2e::dialog::{Reply, stuffed};
 use e2e::letters::{assert_same_below_trace, plain};
 use e2e::wait::until;
-use e2e::{Dialog, Network, Plan, Site, lacks, lacks_root};
+use e2e::{Dialog, Network, Plan, Run, Server, Site, lacks, lacks_root};
 
 fn letter(number: usize) -> Vec<u8> {
     plain("eve@else.test", "bob@home.test", &format!("number {number}"))
@@ -188,32 +188,66 @@ fn offer(dialog: &mut Dialog, content: &[u8]) -> Reply {
     dialog.reply().expect("the server stays")
 }
 
+/// A server on a small disk of its own; it keeps 64 MiB free for what must go on.
+struct SmallDisk {
+    network: Arc<Network>,
+    site: Site,
+    server: Server,
+}
+
+impl SmallDisk {
+    fn new() -> Self {
+        let mount = format!("mkdir -p {DISK}; mount -t tmpfs -o size=80m tmpfs {DISK}");
+        let network = Network::with(&mount);
+        let plan = Plan {
+            data_dir: DATA,
+            network: Some(Arc::clone(&network)),
+            listeners: &[("smtp", "127.0.0.2:25", "none"), ("pop3", "127.0.0.2:110", "none")],
+            ..Plan::default()
+        };
+        let site = Site::new(&plan);
+        let server = site.start();
+        Self { network, site, server }
+    }
+
+    fn dial(&self) -> Dialog {
+        let mut dialog = self.server.dial("smtp/none");
+        dialog.say("EHLO client.test", 250);
+        dialog
+    }
+
+    fn run(&self, program: &str, arguments: &[&str]) {
+        let mut command = self.network.command(program);
+        command.args(arguments);
+        Run::command(command).succeed();
+    }
+}
+
+const DISK: &str = "/run/e2e-disk";
+const DATA: &str = "/run/e2e-disk/data";
+
+/// About a megabyte.
+fn big_letter() -> Vec<u8> {
+    [letter(0).as_slice(), "filling line\r\n".repeat(80_000).as_bytes()].concat()
+}
+
 #[test]
 fn a_full_disk_refuses_for_now_and_recovers_by_itself() {
     if lacks(&["unshare", "nsenter", "mount"]) || lacks_root() {
         return;
     }
-    let network =
-        Network::with("mkdir -p /run/e2e-disk; mount -t tmpfs -o size=24m tmpfs /run/e2e-disk");
-    let plan = Plan {
-        data_dir: "/run/e2e-disk/data",
-        network: Some(Arc::clone(&network)),
-        listeners: &[("smtp", "127.0.0.2:25", "none"), ("pop3", "127.0.0.2:110", "none")],
-        ..Plan::default()
-    };
-    let site = Site::new(&plan);
-    let server = site.start();
+    let disk = SmallDisk::new();
+    let SmallDisk { network, site, server } = &disk;
     network.inside(|| {
-        let big = [letter(0).as_slice(), "filling line\r\n".repeat(80_000).as_bytes()].concat();
+        let big = big_letter();
         let mut kept = 0;
-        let mut dialog = server.dial("smtp/none");
-        dialog.say("EHLO client.test", 250);
-        // The disk fills with messages until there is no room for one more.
+        let mut dialog = disk.dial();
         let refusal = until("a full disk", || {
             let reply = offer(&mut dialog, &big);
             kept += usize::from(reply.code == 250);
             (reply.code != 250).then_some(reply)
         });
+        assert!(kept > 3, "there was room for some");
         assert_eq!(refusal.code, 452, "C12: {refusal}");
         assert!(refusal.to_string().contains("4.3.1"), "C12: {refusal}");
         // Reading goes on, and so does the session.
@@ -223,14 +257,58 @@ fn a_full_disk_refuses_for_now_and_recovers_by_itself() {
         for message in &messages {
             assert_same_below_trace(message, &big);
         }
-        // Room again: a larger disk, here.
-        let status =
-            network.command("mount").args(["-o", "remount,size=64m", "/run/e2e-disk"]).status();
-        assert!(status.expect("mount starts").success());
+        disk.run("mount", &["-o", "remount,size=160m", DISK]);
         until("the server to take mail again", || {
             (offer(&mut dialog, &big).code == 250).then_some(())
         });
         assert_eq!(server.fetch("bob@home.test").len(), kept + 1);
+    });
+    site.verify();
+}
+
+#[test]
+fn a_disk_that_fills_in_the_midst_of_a_message_takes_nothing_of_it() {
+    if lacks(&["unshare", "nsenter", "fallocate"]) || lacks_root() {
+        return;
+    }
+    let disk = SmallDisk::new();
+    let SmallDisk { network, site, server } = &disk;
+    network.inside(|| {
+        let big = big_letter();
+        let small = letter(1);
+        let mut dialog = disk.dial();
+        let mut little = disk.dial();
+        for dialog in [&mut dialog, &mut little] {
+            dialog.say("MAIL FROM:<eve@else.test>", 250);
+            dialog.say("RCPT TO:<bob@home.test>", 250);
+            dialog.say("DATA", 354);
+        }
+        let content = stuffed(&big);
+        let (first, second) = content.split_at(big.len() / 2);
+        dialog.send(first);
+        // Somebody else takes all the rest, the reserve as well.
+        disk.run(
+            "sh",
+            &["-c", "dd if=/dev/zero of=/run/e2e-disk/filler bs=64k 2>/dev/null || true"],
+        );
+        dialog.send(second);
+        little.send(stuffed(&small));
+        for dialog in [&mut dialog, &mut little] {
+            let reply = dialog.reply().expect("the server stays");
+            assert_eq!(reply.code, 452, "C12: {reply}");
+        }
+        assert!(server.fetch("bob@home.test").is_empty(), "nothing of them is there");
+        disk.run("rm", &["/run/e2e-disk/filler"]);
+        let mut accepted = 0;
+        until("the server to take mail again", || {
+            accepted += usize::from(offer(&mut little, &small).code == 250);
+            (accepted == 2).then_some(())
+        });
+        let messages = server.fetch("bob@home.test");
+        assert_eq!(messages.len(), 2);
+        for message in &messages {
+            assert_same_below_trace(message, &small);
+        }
     });
     site.verify();
 }
