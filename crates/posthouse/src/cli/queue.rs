@@ -144,6 +144,9 @@ mod tests {
             size: 4300,
             recipients: vec![waits],
         };
-        insta::assert_snapshot!(block(&queued), @"");
+        insta::assert_snapshot!(block(&queued), @r"
+    01KAV3M2Q0T9D7S5XW8Y4Z6B1C  2026-11-25T02:20:00Z    4.1 KiB  from <anna@castle.example>
+      bob@harbour.example               deferred   next 2026-11-25T02:30:00Z  after 2 attempts  mx.harbour.example said: 451 4.7.1 later␛[2J
+    ");
     }
 }

@@ -3,7 +3,7 @@
 //! ```text
 //!   01KAV3M2Q0T9D7S5XW8Y4Z6B1C  from <anna@castle.example>  4.2 KiB
 //!   02:22:10.123  queued      bob@harbour.example
-//!   02:22:10.180  spoke with  mx.harbour.example [127.0.0.12]:2525, TLSv1.3 …
+//!   02:22:10.180  connected   mx.harbour.example [127.0.0.12]:2525, TLSv1.3 …
 //!                   C: MAIL FROM:<anna@castle.example> …
 //!                   S: 250 2.1.0 Ok
 //! ```
@@ -184,7 +184,7 @@ fn event(
 
 /// An attempt with all that was said.
 fn attempt(output: &mut Output, attempt: &AttemptItem) -> Result<(), Failure> {
-    let name = output.paint(Style::Strong, "spoke with ");
+    let name = output.paint(Style::Strong, "connected  ");
     let host = visible(&attempt.host);
     let address = attempt.address.as_deref().map(|ip| format!(" [{ip}]:{}", attempt.port));
     let tls = attempt.tls.as_ref().map_or_else(|| "no TLS".to_owned(), words::tls);

@@ -223,7 +223,7 @@ fn combinations_that_cannot_be() {
     certificate and key are read with mode = "files" only, and this is "self-signed" (posthouse.toml:4:15): set mode = "files", or remove certificate and key
     delay_notice = "1d" does not come before expire = "4h"; the sender would hear of the failure before the delay (posthouse.toml:5:16): lower delay_notice, or raise expire
     a login needs both username and password_file (posthouse.toml:4:9): add the missing one, or remove the other
-    tls = "none" would send the password in clear text (posthouse.toml:4:66): set tls = "starttls" or "implicit", or remove username and password_file
+    tls = "none" would send the password in clear text (posthouse.toml:4:66): set tls = "starttls", or remove username and password_file
     "#);
 }
 
@@ -252,8 +252,10 @@ fn files_that_cannot_be_read() {
         let fault = Config::read(&folder.path().join(name)).expect_err("refused");
         fault.to_string().replace(&folder.path().display().to_string(), "DIR")
     };
-    std::fs::write(folder.path().join("latin1.toml"), b"hostname = \"m\xfcller\"")
-        .expect("written");
+    let write = |name: &str, octets: &[u8]| {
+        RealDisk.write_whole(&folder.path().join(name), octets).expect("written");
+    };
+    write("latin1.toml", b"hostname = \"m\xfcller\"");
     write("image.toml", &vec![b'#'; 2 << 20]);
     std::fs::create_dir(folder.path().join("folder.toml")).expect("made");
     insta::assert_snapshot!(

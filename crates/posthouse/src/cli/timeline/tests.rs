@@ -118,7 +118,24 @@ fn letter() -> Vec<Item> {
 
 #[test]
 fn the_way_of_a_letter() {
-    insta::assert_snapshot!(shown(Timeline::new(), letter(), false), @"");
+    insta::assert_snapshot!(shown(Timeline::new(), letter(), false), @r"
+    01KAV3M2Q0T9D7S5XW8Y4Z6B1C  from <anna@castle.example>  4.1 KiB  Message-ID <a@castle.example>  2026-11-25T02:22:10.123Z
+    02:22:10.123  submitted   by ESMTPSA, from pc␇ [192.0.2.1], login anna@castle.example, 4300 octets
+    02:22:10.123  queued      bob@harbour.example
+    02:22:10.150  MX found    bob@harbour.example; mx.harbour.example
+    02:22:10.200  connected   mx.harbour.example [127.0.0.12]:25, no TLS: 451 4.7.1 later
+                  C: EHLO mx
+                  S: 250 hello ␛[2J
+                  S: 451 4.7.1 later
+    02:22:10.300  deferred    bob@harbour.example; until 2025-11-25T02:22:11Z, 451 4.7.1 later; first attempt
+    02:22:11.000  connected   mx.harbour.example [127.0.0.12]:25, no TLS: 250 2.0.0 Ok
+                  C: EHLO mx
+                     (TLS)
+                  S: 250 2.0.0 Ok
+    02:22:11.000  attempted   bob@harbour.example; mx.harbour.example [127.0.0.12]:25, data: 250 an attempt without a transcript
+    02:22:11.000  accepted    bob@harbour.example; mx.harbour.example said 250 2.0.0 Ok
+      bob@harbour.example               accepted   after 2 attempts  mx.harbour.example said: 250 2.0.0 Ok
+    ");
 }
 
 #[test]
