@@ -1,1 +1,16 @@
-//! sim
+//! A simulated world for tests: a clock that is stepped, luck from a seed, and a disk that
+//! forgets what was not synced.
+//!
+//! Everything that happens follows from the seed, so a failing run is repeated by its seed. The
+//! scenarios are this crate's test binaries.
+//!
+//! Standards: none of its own.
+//! Not here: what is tested; and nothing here looks at the real time, disk or luck.
+
+mod clock;
+mod disk;
+mod random;
+
+pub use clock::SimClock;
+pub use disk::{Faults, SimDisk};
+pub use random::SimRandom;

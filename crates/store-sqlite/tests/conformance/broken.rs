@@ -156,7 +156,7 @@ struct LossySpool(Box<dyn Spool>);
 impl Spool for LossySpool {
     fn write(&mut self, octets: &[u8]) -> Result<(), StoreError> {
         let kept = if self.0.octets() > 0 { octets.len() - 1 } else { octets.len() };
-        self.0.write(&octets[..kept])
+        self.0.write(octets.get(..kept).unwrap_or_default())
     }
 
     fn octets(&self) -> u64 {
@@ -189,7 +189,7 @@ impl<S: Store> Store for Broken<S> {
             Vec::new()
         };
         let in_part = copy_of(&accept, accept.id, 1);
-        let other_id = SubmissionId::from_octets((u128::MAX / 77 ^ 5).to_be_bytes());
+        let other_id = SubmissionId::from_octets((u128::MAX / 77).to_be_bytes());
         let renamed = copy_of(&accept, other_id, usize::MAX);
         Box::pin(async move {
             let accepted = match self.inner.accept(accept).await {
@@ -309,7 +309,7 @@ impl<S: Store> Store for Broken<S> {
                     entry.message = MessageId(entry.message.0 * 1000 + account.0);
                 }
                 if self.has(Fault::RenumbersUids) {
-                    entry.uid = Uid::new(place).unwrap();
+                    entry.uid = Uid::new(place).unwrap_or(Uid::FIRST);
                 }
             }
             Ok(found)
