@@ -7,12 +7,12 @@
 //! Not here: the message format itself (crate `message`).
 
 use envelope::{Address, AddressError};
-use jiff::tz::TimeZone;
 use message::{
     AddressList, Attachment, DateTime, Draft, DraftError, HeaderSection, Mailbox, MessageId,
 };
 
 use crate::account::Account;
+use crate::moment;
 use crate::world::World;
 
 /// What an author gives.
@@ -238,10 +238,7 @@ fn with_crlf(octets: &[u8]) -> Vec<u8> {
 /// Now, in the zone of this machine.
 fn local_date(world: &World) -> DateTime {
     let seconds = world.clock.now().seconds();
-    let offset = jiff::Timestamp::from_second(seconds)
-        .map(|now| TimeZone::system().to_offset(now).seconds() / 60);
-    let minutes = i16::try_from(offset.unwrap_or(0)).unwrap_or(0);
-    DateTime::from_unix(seconds).with_offset(minutes)
+    DateTime::from_unix(seconds).with_offset(moment::offset_minutes(seconds))
 }
 
 fn new_message_id(world: &World, account: &Account, date: DateTime) -> MessageId {

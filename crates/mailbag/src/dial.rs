@@ -288,17 +288,27 @@ async fn addresses(world: &World, server: &Server) -> Result<Vec<IpAddr>, Server
     })
 }
 
-/// An error with all of its causes, in one line.
+/// An error with all of its causes, in one line, without the system's numbers.
 pub(crate) fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
+    let mut text = without_number(error.to_string());
     let mut next = error.source();
     while let Some(cause) = next {
-        let cause_text = cause.to_string();
+        let cause_text = without_number(cause.to_string());
         if !text.ends_with(&cause_text) {
             text.push_str(": ");
             text.push_str(&cause_text);
         }
         next = cause.source();
+    }
+    text
+}
+
+/// `Connection refused (os error 111)` says nothing more by its number.
+fn without_number(mut text: String) -> String {
+    if let Some((start, number)) = text.rsplit_once(" (os error ")
+        && number.strip_suffix(')').is_some_and(|digits| digits.parse::<u32>().is_ok())
+    {
+        text.truncate(start.len());
     }
     text
 }

@@ -23,6 +23,7 @@ pub mod fault;
 pub mod home;
 pub mod local;
 mod login;
+pub mod moment;
 pub mod outbox;
 mod pop;
 pub mod query;

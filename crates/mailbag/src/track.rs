@@ -16,6 +16,7 @@ use store::{
     Event, Happening, NewEvent, RecipientState, RecipientView, SubmissionView, UnixMillis,
 };
 
+use crate::moment;
 use crate::outbox::NO_DSN;
 use crate::submit::spoken;
 
@@ -109,7 +110,8 @@ fn recipient(view: &RecipientView, events: &[Event]) -> Recipient {
         last = heard.find(|news| news.words.is_some()).unwrap_or_default();
     }
     let host = last.host.or_else(|| view.host.clone());
-    let next_attempt = view.due.filter(|_| view.state.is_open()).map(written);
+    let due = view.due.filter(|_| view.state.is_open());
+    let next_here = due.map(|due| moment::second(due.0.div_euclid(1000)));
     let said = Said {
         state: view.state,
         domain: view.recipient.address.domain().as_str(),
@@ -118,7 +120,7 @@ fn recipient(view: &RecipientView, events: &[Event]) -> Recipient {
         delayed: last.delayed,
         no_more_news: silent,
         trouble: last.trouble.as_deref(),
-        next_attempt: next_attempt.as_deref(),
+        next_attempt: next_here.as_deref(),
     };
     Recipient {
         address: view.recipient.address.to_string(),
@@ -128,7 +130,7 @@ fn recipient(view: &RecipientView, events: &[Event]) -> Recipient {
         host,
         reply: last.words,
         time: written(view.changed_at),
-        next_attempt,
+        next_attempt: due.map(written),
     }
 }
 

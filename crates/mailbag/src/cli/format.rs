@@ -1,9 +1,7 @@
 //! How messages and letters look: a table for people, JSON for programs, a pattern for scripts.
 
-use std::sync::LazyLock;
-
-use jiff::tz::TimeZone;
 use mailbag::local::Letter;
+use mailbag::moment;
 use mailbag::track::{Recipient, Tracked};
 use message::{DateTime, Mailbox};
 use serde_json::{Value, json};
@@ -67,7 +65,7 @@ pub(crate) fn letter_row(letter: &Letter, width: usize) -> String {
     let start = format!(
         "{} {unread}{answered}{attached} {}  {}  ",
         short(letter.entry.submission),
-        local_minute(date_of(letter).unix_seconds()),
+        moment::minute(date_of(letter).unix_seconds()),
         fitted(&visible_line(&who), FROM_WIDTH),
     );
     let room = width.saturating_sub(columns(&start)).max(SUBJECT_WIDTH_MIN);
@@ -85,23 +83,6 @@ pub(crate) fn names(people: &[Mailbox]) -> String {
             .unwrap_or_else(|| person.address.clone())
     };
     people.iter().map(name).collect::<Vec<_>>().join(", ")
-}
-
-/// A moment in the zone of this machine: `2026-11-25 03:04`.
-pub(crate) fn local_minute(seconds: i64) -> String {
-    local(seconds, "%Y-%m-%d %H:%M")
-}
-
-/// The time of day in the zone of this machine.
-pub(crate) fn local_second(at: UnixMillis) -> String {
-    local(at.0.div_euclid(1000), "%Y-%m-%d %H:%M:%S")
-}
-
-fn local(seconds: i64, pattern: &str) -> String {
-    static ZONE: LazyLock<TimeZone> = LazyLock::new(TimeZone::system);
-    jiff::Timestamp::from_second(seconds)
-        .map(|moment| moment.to_zoned_datetime(ZONE.clone()).strftime(pattern).to_string())
-        .unwrap_or_else(|_| "unknown date".to_owned())
 }
 
 /// A pattern such as `{date} {from} {subject}`.
@@ -232,7 +213,10 @@ pub(crate) fn tracked(letter: &Tracked, at: UnixMillis) -> String {
         1 => "1 recipient".to_owned(),
         more => format!("{more} recipients"),
     };
-    let mut text = visible_line(&format!("{subject}   sent {} · {count}", local_second(at)));
+    let mut text = visible_line(&format!(
+        "{subject}   sent {} · {count}",
+        moment::second(at.0.div_euclid(1000))
+    ));
     text.push('\n');
     text.push_str(&format!("   id {}\n", letter.id));
     let width = letter.recipients.iter().map(|one| columns(&one.address)).max().unwrap_or(0);

@@ -92,14 +92,18 @@ pub(crate) async fn run(context: &Context, options: Options) -> Result<Exit, Tro
     drop(store);
     context.talk.clear();
     let mut exit = exit_of(&now);
-    if let Some(trouble) = round.trouble {
-        let trouble = Trouble::from(trouble);
+    if let Some(trouble) = round.trouble.map(Trouble::from) {
         trouble.print();
-        context
-            .talk
-            .say(&format!("the letter stays in the outbox as {id}; `mailbag sync` tries again"));
-        exit = if trouble.exit() == Exit::LoginRefused { Exit::LoginRefused } else { Exit::Queued };
-    } else if options.wait == Wait::Final && exit != Exit::Failed {
+        let queued = format!("the letter stays in the outbox as {id}; `mailbag sync` tries again");
+        context.talk.say(&queued);
+        show(&now, options.json)?;
+        return Ok(if trouble.exit() == Exit::LoginRefused {
+            trouble.exit()
+        } else {
+            Exit::Queued
+        });
+    }
+    if options.wait == Wait::Final && exit != Exit::Failed {
         now = wait_for_reports(context, account, id, now, options.timeout).await?;
         exit = match now.is_settled() || exit_of(&now) != Exit::Done {
             true => exit_of(&now),
@@ -111,10 +115,8 @@ pub(crate) async fn run(context: &Context, options: Options) -> Result<Exit, Tro
     }
     show(&now, options.json)?;
     if stdout_is_terminal() && !options.json {
-        context.talk.say(&format!(
-            "sent as {id}; see what becomes of it by `mailbag track {}`",
-            format::short(id)
-        ));
+        let short = format::short(id);
+        context.talk.say(&format!("{id}; see what becomes of it by `mailbag track {short}`"));
     }
     Ok(exit)
 }

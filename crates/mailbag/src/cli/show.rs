@@ -2,12 +2,12 @@
 
 use mailbag::card::Card;
 use mailbag::local::Letter;
+use mailbag::moment;
 use mailbag::{Exit, Fault};
 use message::{DateTime, Mailbox, Message, Part};
 use store::{Flag, FlagChange, Flags};
 
 use super::Context;
-use super::format;
 use super::terminal::{print, stdout_is_terminal, visible, visible_line};
 use super::trouble::Trouble;
 
@@ -136,7 +136,7 @@ fn summary(letter: &Letter, message: &Message<'_>) -> String {
 
 /// The author's date, and what time that was here where it looks different.
 fn dated(date: DateTime) -> String {
-    let here = format::local_minute(date.unix_seconds());
+    let here = moment::minute(date.unix_seconds());
     let there = date.to_rfc3339().replace('T', " ");
     match there.starts_with(&here) {
         true => date.to_string(),

@@ -296,3 +296,30 @@ async fn killed_before_it_is_handed_over_it_goes_out_once() {
     let tracked = user.run(&["track", "--json"]).await.json();
     assert_eq!(tracked[0]["recipients"][0]["state"], "accepted");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_while_it_fetches_every_message_comes_once() {
+    let user = User::set_up(TlsMode::None).await;
+    for number in 0..50 {
+        user.post.put(
+            &format!("u{number}"),
+            LETTER.replace("=?utf-8?q?Gr=C3=BC=C3=9Fe?=", &number.to_string()),
+        );
+    }
+    for stall_before in [3, 40, 17] {
+        user.post.state().stall_before = Some(stall_before);
+        let wanted = user.post.state().given + stall_before;
+        let mut child = user.start(&["sync"], "").await;
+        user.until(|post| post.state().given >= wanted).await;
+        child.kill().await.unwrap();
+    }
+    user.post.state().stall_before = None;
+    assert_eq!(user.run(&["sync"]).await.code, Some(0));
+    let listed = user.run(&["list", "--format", "{subject}"]).await;
+    let mut subjects: Vec<u32> = listed.out.lines().map(|line| line.parse().unwrap()).collect();
+    subjects.sort_unstable();
+    assert_eq!(subjects, (0..50).collect::<Vec<_>>(), "each is here exactly once");
+    let local = super::post::open_store(&user.home).await;
+    let report = local.store().verify(store::Repair::No).await.unwrap();
+    assert!(report.findings.is_empty(), "{:?}", report.findings);
+}

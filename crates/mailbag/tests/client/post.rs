@@ -36,6 +36,10 @@ pub(crate) struct State {
     pub(crate) at_end: AtEnd,
     /// The POP3 connection breaks before this many-th message of a session is given.
     pub(crate) break_before: Option<usize>,
+    /// The POP3 server goes silent before this many-th message of a session.
+    pub(crate) stall_before: Option<usize>,
+    /// Messages given by POP3.
+    pub(crate) given: usize,
     /// Connections to the submission server.
     pub(crate) submissions: usize,
     /// The submission server does not greet.
@@ -438,10 +442,14 @@ impl PopDrive {
             }
             Event::AuthResponse(response) => self.authenticate(Some(response.reveal())),
             Event::Fetch { index, .. } => {
-                let limit = self.state.lock().unwrap().break_before;
+                let mut state = self.state.lock().unwrap();
                 self.given += 1;
-                if limit == Some(self.given) {
+                state.given += 1;
+                if state.break_before == Some(self.given) {
                     self.hang_up = true;
+                    return;
+                }
+                if state.stall_before == Some(self.given) {
                     return;
                 }
                 let _ = self.session.content(&self.snapshot[index].1);
