@@ -29,7 +29,7 @@ fn show(file: &str, content: &[u8]) -> Value {
         let recipients = report.recipients.iter().map(|one| {
             json!({
                 "address": one.address, "action": one.action, "status": one.status,
-                "permanent": one.is_permanent(), "diagnostic": one.diagnostic, "remote": one.remote_mta,
+                "permanent": one.is_permanent(), "bad": one.is_address_bad, "diagnostic": one.diagnostic, "remote": one.remote_mta,
             })
         });
         json!({

@@ -255,6 +255,7 @@ impl<'a> Reader<'a> {
         }
         let mut words = Vec::new();
         let mut address = String::new();
+        let mut is_spaced = false;
         loop {
             match self.lexer.peek() {
                 None | Some(b'>' | b',' | b';' | b'<') => break,
@@ -271,14 +272,21 @@ impl<'a> Reader<'a> {
                     self.fault();
                     words.clear(); // mailto:
                 }
-                Some(Token::Space | Token::Comment(_)) => {}
+                Some(Token::Space | Token::Comment(_)) => is_spaced = true,
                 Some(Token::Special(sign)) if sign != b'.' => self.fault(),
-                Some(token) => words.push(Word { token, is_spaced: false }),
+                Some(token) => {
+                    words.push(Word { token, is_spaced });
+                    is_spaced = false;
+                }
                 None => break,
             }
         }
         if !words.is_empty() {
-            address = local_part(&words);
+            // No address, but maybe something for people: `<Undisclosed Recipients>`.
+            for word in &words {
+                let space = if word.is_spaced && !address.is_empty() { " " } else { "" };
+                address = address + space + &local_part(&[*word]);
+            }
             self.fault();
         }
         self.lexer.skip_cfws();

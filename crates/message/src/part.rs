@@ -107,6 +107,12 @@ impl<'a> Part<'a> {
         self.entity()?.parent.map(|parent| self.at(parent))
     }
 
+    /// Whether it is a part of a message in this message.
+    pub fn is_enclosed(&self) -> bool {
+        let mut around = std::iter::successors(self.parent(), Self::parent);
+        around.any(|part| part.kind() == PartKind::Message)
+    }
+
     /// Where header and body are, in octets from the start of the message.
     pub fn range(&self) -> Range<usize> {
         self.entity().map(|entity| entity.start..entity.body.end).unwrap_or_default()

@@ -15,6 +15,7 @@
 //! (Auto-Submitted).
 //! Not here: when to report (crate `mta`).
 
+mod bounce;
 mod read;
 
 use std::fmt;

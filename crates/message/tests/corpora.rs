@@ -4,10 +4,13 @@
 #![expect(clippy::disallowed_methods, reason = "test input lies on the developer's disk")]
 #![expect(clippy::print_stdout, reason = "a test that tests nothing says so")]
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use message::Message;
 use message::fuzz::fuzz_message;
+use serde_json::Value;
 
 /// Files larger than this are read once only: cutting them up takes too long for a test.
 const CUT_OCTETS_MAX: usize = 20_000;
@@ -66,4 +69,32 @@ fn cut_and_flipped_files_are_read_too() {
         }
         fuzz_message(&content);
     }
+}
+
+#[test]
+fn failing_recipients_are_found_in_bounces() {
+    let Some(folder) = corpora() else { return };
+    let vectors = fs::read(folder.join("vectors/dsn-sisimai-standard.json")).expect("vectors");
+    let vectors: BTreeMap<String, Vec<Value>> = serde_json::from_slice(&vectors).expect("JSON");
+    let bounces = files(&folder.join("dsn/sisimai-standard"));
+    let (mut right, mut count) = (0, 0);
+    for (name, expected) in vectors {
+        let reason = expected[0]["reason"].as_str().unwrap_or_default();
+        // A vacation reply is no report on delivery, nor is an unsubscription; the file with two
+        // recipients is a mailbox of two messages.
+        if reason == "vacation" || name == "arf-26" || name == "rfc3464-28" {
+            continue;
+        }
+        let path = bounces.iter().find(|path| path.file_stem().is_some_and(|stem| *stem == *name));
+        let content = fs::read(path.expect("a bounce")).expect("a bounce");
+        let report = message::report::read(&Message::parse(&content));
+        let recipients = report.map(|report| report.recipients).unwrap_or_default();
+        assert_eq!(recipients.len(), expected.len(), "recipients of {name}");
+        for (recipient, expected) in recipients.iter().zip(&expected) {
+            assert!(recipient.address.contains('@') || reason == "feedback", "{name}");
+            count += 1;
+            right += usize::from(expected["hard"] == recipient.is_address_bad);
+        }
+    }
+    assert!(count > 80 && right * 100 >= count * 97, "{right} of {count}");
 }

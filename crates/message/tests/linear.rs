@@ -74,6 +74,28 @@ fn html_is_linear() {
 }
 
 #[test]
+fn reports_are_linear() {
+    const BOUNCE: &str = "From: mailer-daemon@a\nSubject: Returned mail\n\n";
+    const REPORT: &str = "Content-Type: multipart/report; boundary=a\n\n--a\n\
+        Content-Type: message/delivery-status\n\n";
+    check(
+        "a report",
+        fuzz_message,
+        &[
+            (BOUNCE, "a@b.c\n"),
+            (BOUNCE, "a@b.c "),
+            (BOUNCE, "Final-Recipient: x;a@b\n\n"),
+            (BOUNCE, "Final-Recipient: x;a@b\n"),
+            (REPORT, "x"),
+            (REPORT, "x\n"),
+            (REPORT, "\n"),
+            (REPORT, "Final-Recipient: x;a@b\n\n"),
+            (REPORT, "A:\nx\n"),
+        ],
+    );
+}
+
+#[test]
 fn fields_are_linear() {
     check("a header", fuzz_header, &[("", "A:\n"), ("", "A \t"), ("", "A\n"), ("", " \n")]);
     check(

@@ -4,14 +4,15 @@
 //! Not here: writing them (module `report`).
 
 use envelope::EnhancedStatus;
+use memchr::memchr;
 
 use crate::charset::decode_unlabelled;
 use crate::date::DateTime;
 use crate::header::{Header, HeaderSection};
 use crate::message::Message;
 use crate::message_id::MessageId;
-use crate::part::Part;
-use crate::report::Action;
+use crate::part::{Part, PartKind};
+use crate::report::{Action, bounce};
 
 /// Recipients taken from one report.
 pub const RECIPIENTS_MAX: usize = 10_000;
@@ -73,10 +74,13 @@ pub struct ReportedRecipient {
     pub diagnostic: Option<String>,
     /// Until when the reporting host goes on.
     pub will_retry_until: Option<DateTime>,
+    /// Whether there is no such address, by the code or the words: nothing more should be sent
+    /// to it. Other failures for good concern the message, the host, or the moment.
+    pub is_address_bad: bool,
 }
 
 impl ReportedRecipient {
-    /// Whether it failed for good.
+    /// Whether this message failed for good.
     pub fn is_permanent(&self) -> bool {
         match self.status {
             Some(status) => status.is_permanent(),
@@ -96,8 +100,7 @@ impl ReportedRecipient {
 /// assert!(report.recipients[0].is_permanent());
 /// ```
 pub fn read(message: &Message<'_>) -> Option<Report> {
-    let root = message.root();
-    let mut report = root.parts().find_map(|part| {
+    let report = message.parts().filter(|part| part.kind() == PartKind::Leaf).find_map(|part| {
         let content_type = part.content_type();
         match (content_type.main(), content_type.sub()) {
             ("message", "delivery-status" | "global-delivery-status") => Some(delivery(&part)),
@@ -107,7 +110,22 @@ pub fn read(message: &Message<'_>) -> Option<Report> {
             ("message", "feedback-report") => Some(abuse(&part)),
             _ => None,
         }
-    })?;
+        .filter(|_| !part.is_enclosed())
+    });
+    let notice = bounce::notice(message);
+    let mut report = match report {
+        Some(report) if report.kind != ReportKind::Delivery || !report.recipients.is_empty() => {
+            report
+        }
+        _ if bounce::is_complaint(message) => empty(ReportKind::Abuse),
+        _ => bounce::read(message, &notice)?,
+    };
+    if report.kind == ReportKind::Abuse && report.recipients.is_empty() {
+        report.recipients = returned_addressees(message);
+    }
+    for recipient in &mut report.recipients {
+        recipient.is_address_bad = bounce::is_address_bad(recipient, &notice);
+    }
     if report.original_message_id.is_none() {
         report.original_message_id = returned_id(message);
     }
@@ -116,20 +134,38 @@ pub fn read(message: &Message<'_>) -> Option<Report> {
 
 /// The id of the message that was returned, whole or as a header.
 fn returned_id(message: &Message<'_>) -> Option<MessageId> {
+    with_returned(message, |header| header.message_id())
+}
+
+/// To whom the message went, where an abuse report does not say who complains.
+fn returned_addressees(message: &Message<'_>) -> Vec<ReportedRecipient> {
+    let addressees = with_returned(message, |header| {
+        let list = header.to();
+        let all = list.mailboxes().map(|mailbox| mailbox.address.clone());
+        let all: Vec<_> = all.take(RECIPIENTS_MAX).collect();
+        (!all.is_empty()).then_some(all)
+    });
+    let recipient = |address| ReportedRecipient { address, ..nobody() };
+    addressees.unwrap_or_default().into_iter().map(recipient).collect()
+}
+
+/// Asks the header of the message that was returned, whole or as a header.
+fn with_returned<T>(message: &Message<'_>, ask: impl Fn(Header<'_>) -> Option<T>) -> Option<T> {
     message.root().parts().find_map(|part| {
         if let Some(inner) = part.message() {
-            return inner.header().message_id();
+            return ask(inner.header());
         }
         let content_type = part.content_type();
         let is_header = matches!(
             (content_type.main(), content_type.sub()),
-            ("text", "rfc822-headers") | ("message", "global-headers" | "rfc822" | "global")
+            ("text", "rfc822-headers" | "rfc822-header")
+                | ("message", "global-headers" | "rfc822" | "global")
         );
-        is_header.then(|| HeaderSection::parse(&part.decoded()).message_id())?
+        is_header.then(|| ask(HeaderSection::parse(&part.decoded()).header()))?
     })
 }
 
-fn empty(kind: ReportKind) -> Report {
+pub(super) fn empty(kind: ReportKind) -> Report {
     Report {
         kind,
         reporting_mta: None,
@@ -144,19 +180,24 @@ fn delivery(part: &Part<'_>) -> Report {
     let mut report = empty(ReportKind::Delivery);
     let body = part.decoded();
     for_each_group(&body, |group| {
-        if let Some(id) = group.value("Original-Envelope-Id") {
-            report.envelope_id = Some(id.into_owned());
-        }
-        if let Some(host) = typed(&group, "Reporting-MTA") {
-            report.reporting_mta = Some(host);
-        }
-        if let Some(date) = date(&group, "Arrival-Date") {
-            report.arrival_date = Some(date);
-        }
-        report.recipients.extend(recipient(&group));
+        add_group(&group, &mut report);
         report.recipients.len() < RECIPIENTS_MAX
     });
     report
+}
+
+/// Takes what a group of fields says: about the message, or about a recipient.
+pub(super) fn add_group(group: &Header<'_>, report: &mut Report) {
+    if let Some(id) = group.value("Original-Envelope-Id") {
+        report.envelope_id = Some(id.into_owned());
+    }
+    if let Some(host) = typed(group, "Reporting-MTA") {
+        report.reporting_mta = Some(host);
+    }
+    if let Some(date) = date(group, "Arrival-Date") {
+        report.arrival_date = Some(date);
+    }
+    report.recipients.extend(recipient(group));
 }
 
 fn disposition(part: &Part<'_>) -> Report {
@@ -178,7 +219,8 @@ fn abuse(part: &Part<'_>) -> Report {
         report.reporting_mta = typed(&group, "Reporting-MTA");
         report.arrival_date =
             date(&group, "Arrival-Date").or_else(|| date(&group, "Received-Date"));
-        for field in group.all("Original-Rcpt-To").take(RECIPIENTS_MAX) {
+        let named = group.all("Original-Rcpt-To").chain(group.all("Removal-Recipient"));
+        for field in named.take(RECIPIENTS_MAX) {
             let address = field.value();
             let address = address.trim_matches(['<', '>']).to_owned();
             report.recipients.push(ReportedRecipient { address, ..nobody() });
@@ -196,11 +238,13 @@ fn for_each_group(body: &[u8], mut each: impl FnMut(Header<'_>) -> bool) {
         if section.header().fields().next().is_some() && !each(section.header()) {
             return;
         }
-        rest = rest.get(section.end().max(1)..).unwrap_or_default();
+        // A line that is no field at all is stepped over.
+        let line = memchr(b'\n', rest).map_or(rest.len(), |end| end + 1);
+        rest = rest.get(section.end().max(line)..).unwrap_or_default();
     }
 }
 
-fn nobody() -> ReportedRecipient {
+pub(super) fn nobody() -> ReportedRecipient {
     ReportedRecipient {
         address: String::new(),
         final_address: None,
@@ -209,6 +253,7 @@ fn nobody() -> ReportedRecipient {
         remote_mta: None,
         diagnostic: None,
         will_retry_until: None,
+        is_address_bad: false,
     }
 }
 
@@ -228,6 +273,7 @@ fn recipient(group: &Header<'_>) -> Option<ReportedRecipient> {
         remote_mta: typed(group, "Remote-MTA"),
         diagnostic: typed(group, "Diagnostic-Code"),
         will_retry_until: date(group, "Will-Retry-Until"),
+        is_address_bad: false,
     })
 }
 

@@ -76,6 +76,40 @@ fn a_report_on_nobody_is_no_report() {
 }
 
 #[test]
+fn bounces_for_people_are_read() {
+    let bounce = |text: &str| {
+        let header =
+            "From: MAILER-DAEMON@mx.test\r\nTo: ada@a.test\r\nSubject: Returned mail\r\n\r\n";
+        format!("{header}{text}\r\nMessage-ID: <m@a.test>\r\n").into_bytes()
+    };
+    #[rustfmt::skip]
+    let table = [
+        ("<bob@b.test>:\r\n550 5.1.1 no such user\r\n", Some(("bob@b.test", Action::Failed, "5.1.1", true)), "qmail"),
+        ("  bob@b.test\r\n    SMTP error: 550 mailbox full\r\n", Some(("bob@b.test", Action::Failed, "5.2.2", false)), "Exim"),
+        ("Could not reach bob@b.test: 421 try later\r\nIt will be retried.\r\n", Some(("bob@b.test", Action::Delayed, "4.0.0", false)), "a delay"),
+        ("Final-Recipient: rfc822; bob@b.test\r\nStatus: 5.1.2\r\nAction: failed\r\n", Some(("bob@b.test", Action::Failed, "5.1.2", true)), "fields without a part"),
+        ("bob@b.test unknown user\r\nReceived: from eve@e.test\r\n", Some(("bob@b.test", Action::Failed, "5.1.1", true)), "the copy is not searched"),
+        ("Sorry.\r\nFor assistance contact help@mx.test\r\n", None, "nobody named"),
+    ];
+    for (text, expected, why) in table {
+        let content = bounce(text);
+        let report = read(&Message::parse(&content));
+        let found = report.as_ref().map(|report| {
+            assert_eq!(report.recipients.len(), 1, "{why}: {report:?}");
+            let one = &report.recipients[0];
+            let status = one.status.map(|status| status.to_string()).unwrap_or_default();
+            (one.address.as_str(), one.action.unwrap(), status, one.is_address_bad)
+        });
+        let expected = expected
+            .map(|(address, action, status, is_bad)| (address, action, status.to_owned(), is_bad));
+        assert_eq!(found, expected, "{why}");
+        if let Some(report) = &report {
+            assert_eq!(report.original_message_id.as_ref().unwrap().as_str(), "m@a.test", "{why}");
+        }
+    }
+}
+
+#[test]
 fn other_messages_are_no_reports() {
     assert_eq!(read(&Message::parse(ORIGINAL)), None);
 }
