@@ -41,7 +41,7 @@ While one mailbag works with the mail, another one waits for it.";
 #[command(name = "mailbag", version, after_help = AFTER_HELP, subcommand_required = true, arg_required_else_help = true)]
 struct Arguments {
     /// Say nothing on stderr but errors.
-    #[arg(short, long, global = true)]
+    #[arg(short, long, global = true, display_order = 900)]
     quiet: bool,
     #[command(subcommand)]
     command: Command,

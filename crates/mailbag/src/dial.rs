@@ -164,6 +164,15 @@ impl Link {
         Ok(link)
     }
 
+    /// Whether the server says something before its client does, and before TLS.
+    pub(crate) async fn greets_in_clear(world: &World, server: &Server, within: Duration) -> bool {
+        let Ok(mut connection) = connect(world, server, within).await else { return false };
+        let mut greeting = Vec::new();
+        let heard = connection.read(&mut greeting, within).await;
+        connection.close().await;
+        heard.is_ok_and(|octets| octets > 0)
+    }
+
     /// `HOST:PORT`, for errors.
     pub(crate) fn name(&self) -> String {
         self.server.to_string()

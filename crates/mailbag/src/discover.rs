@@ -22,6 +22,9 @@ use crate::world::World;
 /// For a guessed server to answer.
 const GUESS_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// For a server to greet, when it may be one that waits for us.
+const GREETING_TIMEOUT: Duration = Duration::from_secs(3);
+
 /// What a server is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Service {
@@ -89,7 +92,7 @@ pub async fn find(
 }
 
 /// How to encrypt with a server that was named without saying how: by its port, or else by
-/// trying TLS from the start.
+/// trying TLS from the start and, where that fails, by whether it greets in clear.
 pub async fn with_tls(
     world: &World,
     service: Service,
@@ -98,20 +101,20 @@ pub async fn with_tls(
     ca: Option<&Path>,
 ) -> Server {
     let HostPort { host, port } = named;
-    let server = |tls| Server { host: host.clone(), port, tls };
-    let by_port =
-        service.usual_ports().iter().find(|(usual, _)| *usual == port).map(|(_, tls)| *tls);
-    match tls.or(by_port) {
-        Some(tls) => server(tls),
-        None => match Link::open_within(world, &server(TlsMode::Implicit), ca, GUESS_TIMEOUT).await
-        {
-            Ok(link) => {
-                link.close().await;
-                server(TlsMode::Implicit)
-            }
-            // The answer to STARTTLS will tell.
-            Err(_) => server(TlsMode::Starttls),
-        },
+    let by_port = service.usual_ports().into_iter().find(|(usual, _)| *usual == port);
+    let known = tls.or(by_port.map(|(_, tls)| tls));
+    let server = Server { host, port, tls: known.unwrap_or(TlsMode::Implicit) };
+    if known.is_some() {
+        return server;
+    }
+    if let Ok(link) = Link::open_within(world, &server, ca, GUESS_TIMEOUT).await {
+        link.close().await;
+        return server;
+    }
+    // A server of TLS says nothing before its client does.
+    match Link::greets_in_clear(world, &server, GREETING_TIMEOUT).await {
+        true => Server { tls: TlsMode::Starttls, ..server },
+        false => server,
     }
 }
 

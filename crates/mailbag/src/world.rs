@@ -48,7 +48,11 @@ impl World {
     /// The addresses of a host, as every program on this machine finds them: also from its
     /// hosts file or a private network, which DNS alone does not know.
     pub(crate) async fn addresses(&self, host: &str) -> Result<Vec<IpAddr>, String> {
-        let found = tokio::net::lookup_host((host, 0)).await.map_err(|error| error.to_string())?;
+        const PREFIX: &str = "failed to lookup address information: ";
+        let found = tokio::net::lookup_host((host, 0)).await.map_err(|error| {
+            let text = error.to_string();
+            text.strip_prefix(PREFIX).unwrap_or(&text).to_owned()
+        })?;
         let mut seen = BTreeSet::new();
         Ok(found.map(|address| address.ip()).filter(|address| seen.insert(*address)).collect())
     }

@@ -18,7 +18,7 @@ const LIMIT_AT_TERMINAL: usize = 50;
 QUERY: words that stand in the subject, a name or an address; from:W to:W subject:W
 mailbox:NAME account:A is:unread|read|flagged|answered has:attachment; all must hold.
 Without a QUERY the new and old mail of every INBOX; with one, every mailbox but Reports.
-The last column of the id is enough for `show` and `save`.
+The short id in the first column is enough for `show`, `save` and `track`.
 Marks: N not read, r answered, @ attachments.")]
 pub(crate) struct Options {
     /// What to list.

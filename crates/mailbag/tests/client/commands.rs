@@ -235,6 +235,21 @@ async fn trouble_has_its_exit_codes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_way_to_encrypt_is_found_out() {
+    for tls in [TlsMode::Implicit, TlsMode::Starttls] {
+        let user = User::new(tls).await;
+        let (pop3, smtp) = (user.post.pop3.to_string(), user.post.smtp.to_string());
+        let mut arguments = vec!["setup", ADDRESS, "--pop3", &pop3, "--submission", &smtp];
+        let ca = user.post.ca();
+        arguments.extend(["--password-stdin", "--ca", ca.to_str().unwrap()]);
+        let ran = user.run_with(&arguments, &format!("{PASSWORD}\n")).await;
+        assert_eq!(ran.code, Some(0), "{tls:?}: {}", ran.err);
+        let accounts = tokio::fs::read_to_string(user.home.join("accounts.toml")).await.unwrap();
+        assert_eq!(accounts.matches(&format!("tls = \"{}\"", tls.name())).count(), 2, "{accounts}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn passwords_are_for_their_owner_only() {
     use std::os::unix::fs::PermissionsExt;
     let user = User::set_up(TlsMode::None).await;
