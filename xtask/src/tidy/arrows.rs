@@ -51,6 +51,9 @@ const ALLOWED: &[Row] = &[
 /// What any crate may use in its tests, whatever its row says.
 const TEST_TOOLS: &[&str] = &["sim", "faultvfs", "store-sqlite"];
 
+/// Whose tests are the scenarios of the whole system, and so may use every crate.
+const SCENARIOS: &str = "sim";
+
 /// Members of the workspace that stand beside the crates and may use anything.
 const UNBOUND: &[&str] = &["xtask", "e2e", "fuzz"];
 
@@ -92,8 +95,9 @@ fn judge_crate(name: &str, manifest: &TextFile, ours: &BTreeMap<&str, &TextFile>
     let mut complaints = Vec::new();
     for (kind, target) in arrows(&table) {
         let is_ours = ours.contains_key(target.as_str()) || UNBOUND.contains(&target.as_str());
-        let allowed = row.may_use.contains(&target.as_str())
-            || (kind == Kind::Test && TEST_TOOLS.contains(&target.as_str()));
+        let is_for_tests = TEST_TOOLS.contains(&target.as_str()) || name == SCENARIOS;
+        let allowed =
+            row.may_use.contains(&target.as_str()) || (kind == Kind::Test && is_for_tests);
         if is_ours && !allowed {
             complaints.push(format!(
                 "{path}: {name} → {target} is not an allowed arrow (docs/adr/0001-architecture-is-a-test.md)"
@@ -164,6 +168,8 @@ mod tests {
             ("smtp", "[dependencies]\nserde = {}", true, "not a crate of ours"),
             ("smtp", "[dev-dependencies]\nstore-sqlite = {}", true, "tests may use an engine"),
             ("smtp", "[dev-dependencies]\nmta = {}", false, "but not what lies above them"),
+            ("sim", "[dev-dependencies]\nmta = {}", true, "its tests are scenarios of the whole"),
+            ("sim", "[dependencies]\nmta = {}", false, "it itself is below"),
             ("smtp", "[build-dependencies]\nstore = {}", false, "a build script is no back door"),
             ("smtp", "[target.'cfg(unix)'.dependencies]\nstore = {}", false, "nor is a platform"),
             ("smtp", "[dependencies]\nx = { package = \"store\" }", false, "nor is another name"),
