@@ -216,6 +216,15 @@ impl Dialog {
         std::iter::from_fn(|| self.line()).collect()
     }
 
+    /// Reads whatever comes, lines or not, until the server closes.
+    pub fn drain(&mut self) -> Vec<u8> {
+        let mut octets = std::mem::take(&mut self.buffer);
+        while let Some(more) = self.read() {
+            octets.extend_from_slice(&more);
+        }
+        octets
+    }
+
     /// The same for a server that may have closed before it hears this.
     pub fn expect_end_after(&mut self, last_words: &str) -> Vec<String> {
         self.try_send(last_words);

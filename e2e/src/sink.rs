@@ -58,6 +58,20 @@ impl Sink {
         Self { address, state }
     }
 
+    /// Listens likewise, and does with each connection whatever this says.
+    pub fn wild(behaviour: impl Fn(TcpStream, usize) + Send + Sync + 'static) -> SocketAddr {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = listener.local_addr().expect("its address");
+        let behaviour = Arc::new(behaviour);
+        thread::spawn(move || {
+            for (number, stream) in listener.incoming().flatten().enumerate() {
+                let behaviour = Arc::clone(&behaviour);
+                thread::spawn(move || behaviour(stream, number));
+            }
+        });
+        address
+    }
+
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
