@@ -50,9 +50,10 @@ impl World {
     fn await_deferral(&self) -> String {
         until("a deferral", || {
             let queue = self.site.json(&["queue", "list"]);
-            let recipient = queue.first().map(|entry| entry["recipients"][0].clone())?;
-            let tried = recipient["attempts"].as_u64().unwrap_or(0) > 0;
-            (recipient["state"] == "deferred" && tried).then(|| recipient.to_string())
+            let recipient = queue.first()?.pointer("/recipients/0")?;
+            let tried = recipient.get("attempts")?.as_u64()? > 0;
+            let is_deferred = recipient.get("state")? == "deferred";
+            (is_deferred && tried).then(|| recipient.to_string())
         })
     }
 }
