@@ -20,7 +20,7 @@ use std::time::Duration;
 use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 use mailbag::account::HostPort;
-use mailbag::{Exit, Home, LocalStore, World};
+use mailbag::{Bag, Exit, Home, LocalStore, World};
 use platform::{RealDisk, SystemClock, SystemRandom, TokioNet};
 
 use self::trouble::Trouble;
@@ -33,7 +33,8 @@ Exit codes: 0 done; 1 failed; 2 wrong use; 3 nothing found; 67 some recipients r
 75 queued, will be tried again; 77 login refused.
 
 Mail, accounts and passwords are kept in $MAILBAG_HOME, or else in the XDG folders.
-While one mailbag works with the mail, another one waits for it.";
+While one mailbag receives or sends, others can read; a second one that wants to receive or
+send waits for it.";
 
 /// Your mail, on your own machine: receives by POP3, sends from an outbox that survives a
 /// crash, and tells what became of each letter.
@@ -94,6 +95,11 @@ impl Context {
     /// Opens the local store; nobody else has it until it is dropped.
     async fn store(&self) -> Result<LocalStore, Trouble> {
         Ok(LocalStore::open(&self.home, &self.world, PATIENCE).await?)
+    }
+
+    /// The local store for talking to servers.
+    fn bag(&self) -> Bag {
+        Bag::new(self.home.clone(), self.world.clone(), PATIENCE)
     }
 
     fn accounts(&self) -> Result<Vec<mailbag::account::Account>, Trouble> {

@@ -102,9 +102,8 @@ impl Home {
 
     /// Makes the folders, mode 0700, where they are missing.
     pub fn make(&self, disk: &dyn Disk) -> Result<(), HomeError> {
-        for path in [&self.config, &self.mail] {
-            disk.make_dir(path)
-                .map_err(|source| HomeError::Folder { path: path.clone(), source })?;
+        for path in [self.config.clone(), self.mail.clone(), self.network()] {
+            disk.make_dir(&path).map_err(|source| HomeError::Folder { path, source })?;
         }
         Ok(())
     }
@@ -112,6 +111,11 @@ impl Home {
     /// The folder of the local store.
     pub fn store(&self) -> &Path {
         &self.mail
+    }
+
+    /// The folder whose lock is the right to talk to servers.
+    pub fn network(&self) -> PathBuf {
+        self.mail.join("network")
     }
 
     /// The file that lists the accounts.

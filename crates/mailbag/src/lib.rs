@@ -35,5 +35,5 @@ mod world;
 
 pub use fault::{Exit, Fault};
 pub use home::Home;
-pub use local::LocalStore;
+pub use local::{Bag, LocalStore};
 pub use world::World;

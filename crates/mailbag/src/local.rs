@@ -1,11 +1,15 @@
 //! The local message store: one owner at a time, one store account for each mail account.
 //!
 //! A command takes the folder's lock, works, and lets go; another one waits for it a moment.
-//! A control socket through which several could work at once may come later.
+//! Whoever talks to servers does so through a [`Bag`], which lets go of the store while the
+//! network is slow, so that reading never waits for it; only one of those works at a time
+//! ([`Network`]). A control socket through which several could work at once may come later.
 //!
 //! Standards: none.
 //! Not here: how the store keeps things (crate `store-sqlite`).
 
+use std::path::Path;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,6 +34,12 @@ pub const REPORTS: &str = "Reports";
 const SHORT_ID_CHARACTERS_MIN: usize = 4;
 /// How often a busy folder is looked at.
 const LOCK_POLL: Duration = Duration::from_millis(50);
+/// How long the store is kept while the network is waited for.
+const NETWORK_QUICK: Duration = Duration::from_millis(300);
+/// How long the store is kept in one go when there is always something to do.
+const TURN: Duration = Duration::from_secs(2);
+/// The pause after a turn: others look every [`LOCK_POLL`].
+const TURN_PAUSE: Duration = Duration::from_millis(120);
 /// Octets of content read from the store at once.
 const READ_OCTETS: usize = 256 * 1024;
 
@@ -64,7 +74,7 @@ impl LocalStore {
     /// Cancel safe: nothing is left locked.
     pub async fn open(home: &Home, world: &World, patience: Duration) -> Result<Self, Fault> {
         home.make(&*world.disk)?;
-        let lock = take_lock(home, world, patience).await?;
+        let lock = take_lock(home.store(), world, patience).await?;
         let store = world.open_store(home.store())?;
         Ok(Self { store, world: world.clone(), ids: IdSource::default(), _lock: lock })
     }
@@ -201,14 +211,91 @@ impl LocalStore {
     }
 }
 
+/// The local store for whoever talks to servers: opened when it is needed, let go of while it
+/// is not.
+#[derive(Debug)]
+pub struct Bag {
+    home: Home,
+    world: World,
+    patience: Duration,
+    open: Option<LocalStore>,
+    /// Since when it is open, by the monotonic clock.
+    since: Duration,
+}
+
+/// The right to talk to servers; nobody else has it until this is dropped. So nothing is
+/// fetched or sent by two at once.
+#[derive(Debug)]
+pub struct Network {
+    _lock: FolderLock,
+}
+
+impl Bag {
+    /// A bag that is closed still. Others are waited for up to `patience`.
+    pub fn new(home: Home, world: World, patience: Duration) -> Self {
+        Self { home, world, patience, open: None, since: Duration::ZERO }
+    }
+
+    /// Time, luck, network and disk.
+    pub fn world(&self) -> &World {
+        &self.world
+    }
+
+    /// Takes the right to talk to servers.
+    pub async fn network(&self) -> Result<Network, Fault> {
+        self.home.make(&*self.world.disk)?;
+        let lock = take_lock(&self.home.network(), &self.world, self.patience).await?;
+        Ok(Network { _lock: lock })
+    }
+
+    /// The store, opened where it is not.
+    pub async fn store(&mut self) -> Result<&LocalStore, Fault> {
+        let store = match self.open.take() {
+            Some(store) => store,
+            None => {
+                let store = LocalStore::open(&self.home, &self.world, self.patience).await?;
+                self.since = self.world.clock.monotonic();
+                store
+            }
+        };
+        Ok(self.open.insert(store))
+    }
+
+    /// Lets others use the store.
+    pub fn let_go(&mut self) {
+        self.open = None;
+    }
+
+    /// Lets others have a turn, when this one has been long.
+    pub(crate) async fn share(&mut self) {
+        let held = self.world.clock.monotonic().saturating_sub(self.since);
+        if self.open.is_some() && held >= TURN {
+            self.let_go();
+            self.world.clock.sleep(TURN_PAUSE).await;
+        }
+    }
+
+    /// Waits for the network, and lets go of the store when that takes long.
+    pub(crate) async fn meanwhile<T>(&mut self, network: impl Future<Output = T>) -> T {
+        let mut network = pin!(network);
+        let pause = self.world.clock.sleep(NETWORK_QUICK);
+        tokio::select! {
+            biased;
+            output = &mut network => return output,
+            () = pause => self.let_go(),
+        }
+        network.await
+    }
+}
+
 async fn take_lock(
-    home: &Home,
+    folder: &Path,
     world: &World,
     patience: Duration,
 ) -> Result<FolderLock, HomeError> {
     let began = world.clock.monotonic();
     loop {
-        match FolderLock::take(home.store()) {
+        match FolderLock::take(folder) {
             Ok(lock) => return Ok(lock),
             Err(LockError::HeldBy { dir, pid }) => {
                 let waited = world.clock.monotonic().saturating_sub(began);

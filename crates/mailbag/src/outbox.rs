@@ -28,9 +28,8 @@ use crate::card::Card;
 use crate::compose::{self, Composed};
 use crate::dial::{ServerError, chain};
 use crate::fault::Fault;
-use crate::local::{LocalStore, SENT};
+use crate::local::{Bag, LocalStore, SENT};
 use crate::submit::{Fate, Parcel, Sent, Submitter};
-use crate::world::World;
 
 /// Pause before the second attempt; it doubles from there.
 const PAUSE_FIRST: Duration = Duration::from_secs(10);
@@ -143,12 +142,13 @@ pub fn is_ours(summary: &Summary, owner: AccountId) -> bool {
 ///
 /// Cancel safe for the mail: what was handed over without an answer stays unknown.
 pub async fn send(
-    local: &LocalStore,
-    world: &World,
+    bag: &mut Bag,
     account: &Account,
     password: &Password,
     which: Which,
 ) -> Result<Round, Fault> {
+    let _network = bag.network().await?;
+    let local = bag.store().await?;
     let owner = local.account(&account.address).await?;
     let now = local.now();
     let mut round = Round::default();
@@ -160,27 +160,30 @@ pub async fn send(
             letters.push((summary, due));
         }
     }
+    let world = bag.world().clone();
     let mut submitter: Option<Submitter> = None;
     for (summary, due) in letters {
         round.tried.push(summary.id);
         let is_open = match &mut submitter {
-            Some(submitter) => submitter.is_open().await,
+            Some(submitter) => bag.meanwhile(submitter.is_open()).await,
             None => false,
         };
         if round.trouble.is_none() && !is_open {
-            match Submitter::open(world, account, password).await {
+            match bag.meanwhile(Submitter::open(&world, account, password)).await {
                 Ok(opened) => submitter = Some(opened),
                 Err(error) => round.trouble = Some(error),
             }
         }
         match (&round.trouble, &mut submitter) {
-            (None, Some(open)) => send_letter(local, account, open, &summary, &due).await?,
-            (Some(trouble), _) => put_off(local, account, trouble, &summary, &due).await?,
+            (None, Some(open)) => send_letter(bag, account, open, &summary, &due).await?,
+            (Some(trouble), _) => {
+                put_off(bag.store().await?, account, trouble, &summary, &due).await?;
+            }
             (None, None) => {}
         }
     }
     if let Some(open) = submitter {
-        open.quit().await;
+        bag.meanwhile(open.quit()).await;
     }
     Ok(round)
 }
@@ -197,14 +200,14 @@ fn due_recipients(summary: &Summary, now: UnixMillis, which: Which) -> Vec<u32> 
 }
 
 async fn send_letter(
-    local: &LocalStore,
+    bag: &mut Bag,
     account: &Account,
     submitter: &mut Submitter,
     summary: &Summary,
     due: &[u32],
 ) -> Result<(), Fault> {
     let Some(message) = summary.message else { return Ok(()) };
-    let content = compose::without_bcc(&local.content(message).await?);
+    let content = compose::without_bcc(&bag.store().await?.content(message).await?);
     for numbers in due.chunks(RECIPIENTS_MAX) {
         let wanted = |number: &u32| summary.recipients.iter().find(|to| to.number == *number);
         let recipients = numbers.iter().filter_map(wanted).map(|to| to.recipient.clone());
@@ -215,16 +218,24 @@ async fn send_letter(
             envelope_id: summary.envelope_id.clone(),
             body: summary.body,
         };
-        let began_at = local.now();
+        let began_at = bag.store().await?.now();
         let parcel = Parcel { envelope, content: &content };
-        let about_to = async |accepted: &[usize]| {
-            let numbers = accepted.iter().filter_map(|place| numbers.get(*place));
-            mark_handing_over(local, summary, numbers.copied()).await
-        };
-        let sent = match submitter.is_open().await {
-            true => submitter.send(&parcel, about_to).await?,
+        let sent = match bag.meanwhile(submitter.is_open()).await {
+            true => {
+                // The network is waited for from here on, but for the mark.
+                bag.let_go();
+                let about_to = async |accepted: &[usize]| {
+                    let numbers = accepted.iter().filter_map(|place| numbers.get(*place));
+                    let local = bag.store().await?;
+                    mark_handing_over(local, summary, numbers.copied()).await?;
+                    bag.let_go();
+                    Ok(())
+                };
+                submitter.send(&parcel, about_to).await?
+            }
             false => never_sent(numbers.len()),
         };
+        let local = bag.store().await?;
         let attempt = Attempt {
             recipients: numbers.to_vec(),
             began_at,
@@ -387,15 +398,19 @@ fn next_try(now: UnixMillis, attempts: u32) -> UnixMillis {
 
 /// Lets recipients that wait, or of whom nothing is known, be tried again: somebody says so.
 /// Returns how many.
-pub async fn retry(local: &LocalStore, submission: SubmissionId) -> Result<usize, StoreError> {
+pub async fn retry(bag: &mut Bag, submission: SubmissionId) -> Result<usize, Fault> {
+    // Not while it is being handed over.
+    let _network = bag.network().await?;
+    let local = bag.store().await?;
     let released = steer(local, submission, SteerAction::Release).await?;
     let retried = steer(local, submission, SteerAction::Retry).await?;
     Ok(released.max(retried))
 }
 
 /// Takes back what is not sent yet. Returns for how many recipients.
-pub async fn cancel(local: &LocalStore, submission: SubmissionId) -> Result<usize, StoreError> {
-    steer(local, submission, SteerAction::Cancel).await
+pub async fn cancel(bag: &mut Bag, submission: SubmissionId) -> Result<usize, Fault> {
+    let _network = bag.network().await?;
+    Ok(steer(bag.store().await?, submission, SteerAction::Cancel).await?)
 }
 
 async fn steer(

@@ -20,7 +20,7 @@ use smtp::client::{
     Verdict,
 };
 use smtp::{AuthInClear, LineEnds, Reply};
-use store::{RemoteReply, StoreError, TlsRecord};
+use store::{RemoteReply, TlsRecord};
 
 use crate::account::{Account, TlsMode};
 use crate::dial::{Link, ServerError};
@@ -146,8 +146,8 @@ impl Submitter {
     pub async fn send(
         &mut self,
         parcel: &Parcel<'_>,
-        before_end: impl AsyncFnOnce(&[usize]) -> Result<(), StoreError>,
-    ) -> Result<Sent, StoreError> {
+        before_end: impl AsyncFnOnce(&[usize]) -> Result<(), crate::Fault>,
+    ) -> Result<Sent, crate::Fault> {
         let recipients = parcel.envelope.recipients.len();
         if parcel.envelope.body == BodyType::EightBitMime
             && !self.session.capabilities().eight_bit_mime
@@ -186,8 +186,8 @@ impl Submitter {
         &mut self,
         content: &[u8],
         accepted: &[usize],
-        write_down: impl AsyncFnOnce(&[usize]) -> Result<(), StoreError>,
-    ) -> Result<(), StoreError> {
+        write_down: impl AsyncFnOnce(&[usize]) -> Result<(), crate::Fault>,
+    ) -> Result<(), crate::Fault> {
         for piece in content.chunks(PIECE_OCTETS) {
             // A bare CR or LF closes the session; the outcomes tell.
             if self.session.content(piece).is_err() || !self.flush().await {

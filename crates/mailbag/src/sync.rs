@@ -25,10 +25,9 @@ use store::{
 use crate::account::Account;
 use crate::card::Card;
 use crate::fault::Fault;
-use crate::local::{LocalStore, REPORTS};
+use crate::local::{Bag, LocalStore, REPORTS};
 use crate::pop::{MESSAGE_OCTETS_MAX, Maildrop, Waiting};
 use crate::report;
-use crate::world::World;
 
 /// Notes with unique-ids have keys that begin so.
 const KEY: &str = "uidl/";
@@ -82,36 +81,52 @@ struct Fetched {
 ///
 /// Cancel safe: every message is either here with its unique-id, or still new.
 pub async fn receive(
-    local: &LocalStore,
-    world: &World,
+    bag: &mut Bag,
     account: &Account,
     password: &Password,
     progress: &(dyn Fn(Progress) + Sync),
 ) -> Result<Received, Fault> {
+    let _network = bag.network().await?;
+    let local = bag.store().await?;
     let owner = local.account(&account.address).await?;
-    progress(Progress::Connecting);
     let notes = local.store().notes(owner, KEY).await?;
     let remembered: BTreeSet<String> = notes.into_iter().map(|note| note.key).collect();
-    let mut maildrop = Maildrop::open(world, account, password).await?;
-    let listing = with_keys(maildrop.listing().await?);
-    let mut received = Received::default();
-    let mut new = VecDeque::new();
-    for known in &listing {
-        if remembered.contains(&known.key) {
-            continue;
-        }
-        if known.waiting.octets > MESSAGE_OCTETS_MAX {
-            received.too_large += 1;
-        } else {
-            new.push_back(known);
+    progress(Progress::Connecting);
+    let world = bag.world().clone();
+    let mut maildrop = bag.meanwhile(Maildrop::open(&world, account, password)).await?;
+    let listing = with_keys(bag.meanwhile(maildrop.listing()).await?);
+    let is_new = |known: &&Known| !remembered.contains(&known.key);
+    let fits = |known: &&Known| known.waiting.octets <= MESSAGE_OCTETS_MAX;
+    let (new, large): (VecDeque<_>, VecDeque<_>) = listing.iter().filter(is_new).partition(fits);
+    let mut received = Received { too_large: large.len(), ..Received::default() };
+    let stored = fetch(bag, owner, &mut maildrop, new, &mut received, progress).await?;
+    if !account.leave_on_server {
+        for known in &listing {
+            if stored.contains(known.key.as_str()) || remembered.contains(&known.key) {
+                bag.meanwhile(maildrop.delete(known.waiting.number)).await?;
+            }
         }
     }
-    let mut place = Place { local, owner, tls: maildrop.tls() };
+    bag.meanwhile(maildrop.quit()).await?;
+    forget_vanished(bag.store().await?, owner, &remembered, &listing).await?;
+    Ok(received)
+}
+
+/// Fetches and stores messages; the keys of those that are here now.
+async fn fetch<'a>(
+    bag: &mut Bag,
+    owner: AccountId,
+    maildrop: &mut Maildrop,
+    mut new: VecDeque<&'a Known>,
+    received: &mut Received,
+    progress: &(dyn Fn(Progress) + Sync),
+) -> Result<BTreeSet<&'a str>, Fault> {
     let of = new.len();
-    let mut stored: BTreeSet<&str> = BTreeSet::new();
+    let tls = maildrop.tls();
+    let window = maildrop.window();
+    let mut stored = BTreeSet::new();
     let mut requested: VecDeque<&Known> = VecDeque::new();
     let mut batch = Batch::default();
-    let window = maildrop.window();
     loop {
         while requested.len() < window
             && let Some(next) = new.pop_front()
@@ -121,26 +136,18 @@ pub async fn receive(
         }
         let Some(expected) = requested.pop_front() else { break };
         // Refused: somebody else has deleted it meanwhile.
-        if let Some(content) = maildrop.receive().await? {
-            stored.insert(&expected.key);
+        if let Some(content) = bag.meanwhile(maildrop.receive()).await? {
+            stored.insert(expected.key.as_str());
             batch.add(Fetched { key: expected.key.clone(), content });
         }
         if batch.is_full() || requested.is_empty() && new.is_empty() {
-            let messages = batch.take();
-            place.store_all(messages, &mut received).await?;
+            let place = Place { local: bag.store().await?, owner, tls: tls.clone() };
+            place.store_all(batch.take(), received).await?;
             progress(Progress::Fetching { done: received.new + received.reports, of });
+            bag.share().await;
         }
     }
-    if !account.leave_on_server {
-        for known in &listing {
-            if stored.contains(known.key.as_str()) || remembered.contains(&known.key) {
-                maildrop.delete(known.waiting.number).await?;
-            }
-        }
-    }
-    maildrop.quit().await?;
-    forget_vanished(local, owner, &remembered, &listing).await?;
-    Ok(received)
+    Ok(stored)
 }
 
 /// Keys under which unique-ids are remembered. Equal ones, which a server should not have,
@@ -215,7 +222,7 @@ struct Place<'a> {
 impl Place<'_> {
     /// Stores messages, in as few commits as the store can make of it.
     async fn store_all(
-        &mut self,
+        &self,
         messages: Vec<Fetched>,
         received: &mut Received,
     ) -> Result<(), Fault> {

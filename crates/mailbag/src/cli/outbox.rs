@@ -42,18 +42,18 @@ enum Action {
 }
 
 pub(crate) async fn run(context: &Context, options: Options) -> Result<Exit, Trouble> {
-    let store = context.store().await?;
+    let mut bag = context.bag();
     match options.action {
-        None => list(context, &store, options.json).await,
-        Some(Action::List { json }) => list(context, &store, json).await,
+        None => list(context, bag.store().await?, options.json).await,
+        Some(Action::List { json }) => list(context, bag.store().await?, json).await,
         Some(Action::Retry { id }) => {
-            let id = find(&store, &id).await?;
-            let recipients = outbox::retry(&store, id).await?;
+            let id = find(bag.store().await?, &id).await?;
+            let recipients = outbox::retry(&mut bag, id).await?;
             told(context, id, recipients, "tried again at the next `mailbag sync`")
         }
         Some(Action::Cancel { id }) => {
-            let id = find(&store, &id).await?;
-            let recipients = outbox::cancel(&store, id).await?;
+            let id = find(bag.store().await?, &id).await?;
+            let recipients = outbox::cancel(&mut bag, id).await?;
             told(context, id, recipients, "taken back")
         }
     }

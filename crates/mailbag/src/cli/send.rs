@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use mailbag::account::{self, Account, secret};
 use mailbag::compose::{self, Composed, Wanted};
-use mailbag::outbox::{self, Which};
+use mailbag::outbox::{self, Round, Which};
 use mailbag::track::Tracked;
-use mailbag::{Exit, Fault};
-use message::{Attachment, safe_file_name};
+use mailbag::{Bag, Exit, Fault};
+use message::{Attachment, HeaderSection, safe_file_name};
 use platform::Disk;
 use store::SubmissionId;
 
@@ -80,29 +80,29 @@ pub(crate) async fn run(context: &Context, options: Options) -> Result<Exit, Tro
         ));
     }
     let accounts = context.accounts()?;
-    let account = account::choose(&accounts, options.account.as_deref())?;
-    let letter = letter(context, account, &options)?;
+    let input = input(context, options.eml.as_deref())?;
+    let account = author(&accounts, &options, &input)?;
+    let letter = letter(context, account, &options, input)?;
 
-    let store = context.store().await?;
-    let id = outbox::put(&store, account, letter).await?;
+    let mut bag = context.bag();
+    let id = outbox::put(bag.store().await?, account, letter).await?;
     context.talk.progress(&format!("in the outbox as {id}; connecting to {}…", account.submission));
-    let password = secret::password(&context.home, &*context.world.disk, account)?;
-    let round = outbox::send(&store, &context.world, account, &password, Which::Only(id)).await?;
-    let mut now = tracked(&store, id).await?;
-    drop(store);
+    let trouble = match hand_over(context, &mut bag, account, id).await {
+        Ok(round) => round.trouble.map(Trouble::from),
+        Err(trouble) => Some(trouble),
+    };
+    let mut now = tracked(bag.store().await?, id).await?;
+    bag.let_go();
     context.talk.clear();
-    let mut exit = exit_of(&now);
-    if let Some(trouble) = round.trouble.map(Trouble::from) {
+    if let Some(trouble) = trouble {
         trouble.print();
         let queued = format!("the letter stays in the outbox as {id}; `mailbag sync` tries again");
         context.talk.say(&queued);
         show(&now, options.json)?;
-        return Ok(if trouble.exit() == Exit::LoginRefused {
-            trouble.exit()
-        } else {
-            Exit::Queued
-        });
+        let refused = trouble.exit() == Exit::LoginRefused;
+        return Ok(if refused { Exit::LoginRefused } else { Exit::Queued });
     }
+    let mut exit = exit_of(&now);
     if options.wait == Wait::Final && exit != Exit::Failed {
         now = wait_for_reports(context, account, id, now, options.timeout).await?;
         exit = match now.is_settled() || exit_of(&now) != Exit::Done {
@@ -119,6 +119,33 @@ pub(crate) async fn run(context: &Context, options: Options) -> Result<Exit, Tro
         context.talk.say(&format!("{id}; see what becomes of it by `mailbag track {short}`"));
     }
     Ok(exit)
+}
+
+async fn hand_over(
+    context: &Context,
+    bag: &mut Bag,
+    account: &Account,
+    id: SubmissionId,
+) -> Result<Round, Trouble> {
+    let password = secret::password(&context.home, &*context.world.disk, account)?;
+    Ok(outbox::send(bag, account, &password, Which::Only(id)).await?)
+}
+
+/// The account that is named, or else the one that a message file is from.
+fn author<'a>(
+    accounts: &'a [Account],
+    options: &Options,
+    input: &[u8],
+) -> Result<&'a Account, Trouble> {
+    if options.eml.is_some() && options.account.is_none() {
+        let from = HeaderSection::parse(input).from();
+        let from = from.mailboxes().next().map(|author| author.address.to_lowercase());
+        let is_from = |account: &&Account| from == Some(account.address.to_string().to_lowercase());
+        if let Some(account) = accounts.iter().find(is_from) {
+            return Ok(account);
+        }
+    }
+    Ok(account::choose(accounts, options.account.as_deref())?)
 }
 
 /// What a script is told about a letter.
@@ -184,29 +211,37 @@ async fn look_for_reports(
     account: &Account,
     id: SubmissionId,
 ) -> Result<Tracked, Trouble> {
-    let store = context.store().await?;
-    receive(context, &store, account).await?;
-    tracked(&store, id).await
+    let mut bag = context.bag();
+    receive(context, &mut bag, account).await?;
+    tracked(bag.store().await?, id).await
 }
 
-fn letter(context: &Context, account: &Account, options: &Options) -> Result<Composed, Trouble> {
-    let disk = &*context.world.disk;
-    if let Some(path) = &options.eml {
-        let octets = match path.as_os_str() == "-" {
-            true => stdin(context)?,
-            false => file(disk, path)?,
-        };
-        return Ok(compose::from_file(&context.world, account, &octets, &options.to)?);
+/// The text, or the message file.
+fn input(context: &Context, eml: Option<&Path>) -> Result<Vec<u8>, Trouble> {
+    match eml {
+        Some(path) if path.as_os_str() != "-" => Ok(file(&*context.world.disk, path)?),
+        _ => stdin(context),
+    }
+}
+
+fn letter(
+    context: &Context,
+    account: &Account,
+    options: &Options,
+    input: Vec<u8>,
+) -> Result<Composed, Trouble> {
+    if options.eml.is_some() {
+        return Ok(compose::from_file(&context.world, account, &input, &options.to)?);
     }
     let mut attachments = Vec::new();
     for path in &options.attach {
         let name = path.file_name().map(|name| safe_file_name(&name.to_string_lossy()));
         let name = name.unwrap_or_default();
         let content_type = content_type(&name).to_owned();
-        let octets = file(disk, path)?;
+        let octets = file(&*context.world.disk, path)?;
         attachments.push(Attachment { name, content_type, octets, content_id: None });
     }
-    let text = String::from_utf8(stdin(context)?).map_err(|error| {
+    let text = String::from_utf8(input).map_err(|error| {
         let line = error.as_bytes().iter().take(error.utf8_error().valid_up_to());
         let line = line.filter(|octet| **octet == b'\n').count() + 1;
         Trouble::wrong_use(

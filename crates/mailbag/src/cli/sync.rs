@@ -5,7 +5,7 @@ use std::time::Duration;
 use mailbag::account::{self, Account, secret};
 use mailbag::outbox::{self, Which};
 use mailbag::sync::{self, Progress, Received};
-use mailbag::{Exit, LocalStore};
+use mailbag::{Bag, Exit};
 
 use super::Context;
 use super::send::{exit_of, print_fates};
@@ -60,15 +60,15 @@ async fn watch(
     }
 }
 
-/// Receives and sends once. The store is free for others afterwards.
+/// Receives and sends once.
 async fn round(context: &Context, wanted: Option<&str>, which: Which) -> Result<Exit, Trouble> {
-    let store = context.store().await?;
+    let mut bag = context.bag();
     let mut exits = Vec::new();
-    for trouble in receive_all(context, &store, wanted).await? {
+    for trouble in receive_all(context, &mut bag, wanted).await? {
         trouble.print();
         exits.push(trouble.exit());
     }
-    exits.extend(send_all(context, &store, wanted, which).await?);
+    exits.extend(send_all(context, &mut bag, wanted, which).await?);
     Ok(worst(&exits))
 }
 
@@ -89,12 +89,12 @@ fn meant(context: &Context, wanted: Option<&str>) -> Result<Vec<Account>, Troubl
 /// Receives for every account; the trouble of one does not stop the others.
 pub(crate) async fn receive_all(
     context: &Context,
-    store: &LocalStore,
+    bag: &mut Bag,
     wanted: Option<&str>,
 ) -> Result<Vec<Trouble>, Trouble> {
     let mut troubles = Vec::new();
     for account in meant(context, wanted)? {
-        match receive(context, store, &account).await {
+        match receive(context, bag, &account).await {
             Ok(received) => tell(context, &account, &received),
             Err(trouble) => troubles.push(trouble),
         }
@@ -120,7 +120,7 @@ fn tell(context: &Context, account: &Account, received: &Received) {
 /// Receives for one account.
 pub(crate) async fn receive(
     context: &Context,
-    store: &LocalStore,
+    bag: &mut Bag,
     account: &Account,
 ) -> Result<Received, Trouble> {
     let password = secret::password(&context.home, &*context.world.disk, account)?;
@@ -131,7 +131,7 @@ pub(crate) async fn receive(
             talk.progress(&format!("{}: fetching {done} of {of}", account.address));
         }
     };
-    let received = sync::receive(store, &context.world, account, &password, &progress).await;
+    let received = sync::receive(bag, account, &password, &progress).await;
     talk.clear();
     Ok(received?)
 }
@@ -139,12 +139,13 @@ pub(crate) async fn receive(
 /// Sends for every account what waits; how it went, for scripts.
 async fn send_all(
     context: &Context,
-    store: &LocalStore,
+    bag: &mut Bag,
     wanted: Option<&str>,
     which: Which,
 ) -> Result<Vec<Exit>, Trouble> {
     let mut exits = Vec::new();
     for account in meant(context, wanted)? {
+        let store = bag.store().await?;
         let owner = store.account(&account.address).await?;
         if outbox::waiting(store, owner).await?.is_empty() {
             continue;
@@ -159,10 +160,10 @@ async fn send_all(
                 continue;
             }
         };
-        let round = outbox::send(store, &context.world, &account, &password, which).await?;
+        let round = outbox::send(bag, &account, &password, which).await?;
         context.talk.clear();
         for id in round.tried {
-            let letter = tracked(store, id).await?;
+            let letter = tracked(bag.store().await?, id).await?;
             print_fates(&letter)?;
             exits.push(exit_of(&letter));
         }

@@ -65,19 +65,20 @@ async fn follow(
     while letters.iter().any(|(letter, _)| !letter.is_settled()) {
         context.talk.progress("waiting for news…");
         context.world.clock.sleep(options.interval).await;
-        let store = match context.store().await {
+        let mut bag = context.bag();
+        for trouble in receive_all(context, &mut bag, None).await? {
+            told.tell(&trouble);
+        }
+        let store = match bag.store().await {
             Ok(store) => store,
-            Err(trouble) => {
-                told.tell(&trouble);
+            Err(error) => {
+                told.tell(&error.into());
                 continue;
             }
         };
-        for trouble in receive_all(context, &store, None).await? {
-            told.tell(&trouble);
-        }
         for shown in &mut letters {
             let Ok(id) = shown.0.id.parse() else { continue };
-            let now = tracked_with_time(&store, id).await?;
+            let now = tracked_with_time(store, id).await?;
             if now.0 != shown.0 {
                 *shown = now;
                 context.talk.clear();

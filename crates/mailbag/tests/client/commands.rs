@@ -250,6 +250,27 @@ async fn the_way_to_encrypt_is_found_out() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn reading_does_not_wait_for_a_slow_network() {
+    let user = User::set_up(TlsMode::None).await;
+    user.post.put("a", LETTER);
+    assert_eq!(user.run(&["sync"]).await.code, Some(0));
+    user.post.put("b", LETTER);
+    user.post.state().stall_before = Some(1);
+    let wanted = user.post.state().given + 1;
+    let mut child = user.start(&["sync"], "").await;
+    user.until(|post| post.state().given >= wanted).await;
+    assert_eq!(user.list("").await.len(), 1, "while the other one waits for the server");
+    user.post.state().silent = true;
+    let before = user.post.state().submissions;
+    child.kill().await.unwrap();
+    let mut child = user.start(&["send", "--to", "bob@example.net", "--subject", "x"], "").await;
+    user.until(|post| post.state().submissions > before).await;
+    let waiting = user.run(&["outbox", "--json"]).await.json();
+    assert_eq!(waiting[0]["recipients"][0]["state"], "queued");
+    child.kill().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn passwords_are_for_their_owner_only() {
     use std::os::unix::fs::PermissionsExt;
     let user = User::set_up(TlsMode::None).await;
@@ -334,7 +355,7 @@ async fn killed_while_it_fetches_every_message_comes_once() {
     let mut subjects: Vec<u32> = listed.out.lines().map(|line| line.parse().unwrap()).collect();
     subjects.sort_unstable();
     assert_eq!(subjects, (0..50).collect::<Vec<_>>(), "each is here exactly once");
-    let local = super::post::open_store(&user.home).await;
-    let report = local.store().verify(store::Repair::No).await.unwrap();
+    let mut bag = super::post::open_bag(&user.home);
+    let report = bag.store().await.unwrap().store().verify(store::Repair::No).await.unwrap();
     assert!(report.findings.is_empty(), "{:?}", report.findings);
 }

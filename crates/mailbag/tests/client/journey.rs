@@ -9,13 +9,13 @@ use mailbag::local::{Letter, REPORTS, SENT};
 use mailbag::outbox::{self, Round, Which};
 use mailbag::sync::{self, Received};
 use mailbag::track::Tracked;
-use mailbag::{Exit, Fault, LocalStore};
+use mailbag::{Bag, Exit, Fault, LocalStore};
 use platform::{Net, TokioNet};
 use sasl::Password;
 use store::{INBOX, SubmissionId};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::post::{AtEnd, Post, open_store, password, world};
+use super::post::{AtEnd, Post, open_bag, password, world};
 use envelope::{EnhancedStatus, Notify, Return};
 
 const MESSAGE: &str = "From: bob@example.net\r\nTo: ada@example.org\r\nSubject: one\r\n\
@@ -32,29 +32,29 @@ fn wanted(to: &[&str], bcc: &[&str]) -> Wanted {
     }
 }
 
-async fn put(local: &LocalStore, account: &Account, to: &[&str], bcc: &[&str]) -> SubmissionId {
+async fn put(bag: &mut Bag, account: &Account, to: &[&str], bcc: &[&str]) -> SubmissionId {
     let letter = compose(&world(), account, wanted(to, bcc)).unwrap();
-    outbox::put(local, account, letter).await.unwrap()
+    outbox::put(bag.store().await.unwrap(), account, letter).await.unwrap()
 }
 
-async fn send(local: &LocalStore, account: &Account, which: Which) -> Round {
-    outbox::send(local, &world(), account, &password(), which).await.unwrap()
+async fn send(bag: &mut Bag, account: &Account, which: Which) -> Round {
+    outbox::send(bag, account, &password(), which).await.unwrap()
 }
 
-async fn receive(local: &LocalStore, account: &Account) -> Result<Received, Fault> {
-    sync::receive(local, &world(), account, &password(), &|_| {}).await
+async fn receive(bag: &mut Bag, account: &Account) -> Result<Received, Fault> {
+    sync::receive(bag, account, &password(), &|_| {}).await
 }
 
-async fn track(local: &LocalStore, id: SubmissionId) -> Tracked {
-    Tracked::of(&local.store().submission(id).await.unwrap().unwrap(), "")
+async fn track(bag: &mut Bag, id: SubmissionId) -> Tracked {
+    Tracked::of(&bag.store().await.unwrap().store().submission(id).await.unwrap().unwrap(), "")
 }
 
-async fn states(local: &LocalStore, id: SubmissionId) -> Vec<&'static str> {
-    track(local, id).await.recipients.iter().map(|recipient| recipient.state).collect()
+async fn states(bag: &mut Bag, id: SubmissionId) -> Vec<&'static str> {
+    track(bag, id).await.recipients.iter().map(|recipient| recipient.state).collect()
 }
 
-async fn mailbox(local: &LocalStore, name: &str) -> Vec<Letter> {
-    local.letters(|_, mailbox| mailbox.name == name).await.unwrap()
+async fn mailbox(bag: &mut Bag, name: &str) -> Vec<Letter> {
+    bag.store().await.unwrap().letters(|_, mailbox| mailbox.name == name).await.unwrap()
 }
 
 fn report(id: SubmissionId, groups: &str) -> String {
@@ -74,14 +74,14 @@ fn group(address: &str, action: &str, status: &str) -> String {
 async fn a_letter_goes_out_and_its_reports_come_back() {
     let post = Post::open(TlsMode::None).await;
     let account = post.account();
-    let local = open_store(&post.folder.path().join("bag")).await;
-    let id = put(&local, &account, &["bob@example.net"], &["eve@example.net"]).await;
+    let mut bag = open_bag(&post.folder.path().join("bag"));
+    let id = put(&mut bag, &account, &["bob@example.net"], &["eve@example.net"]).await;
     assert_eq!(post.state().submissions, 0, "nothing goes out before it is in the outbox");
-    assert_eq!(states(&local, id).await, ["queued", "queued"]);
+    assert_eq!(states(&mut bag, id).await, ["queued", "queued"]);
 
-    let round = send(&local, &account, Which::Only(id)).await;
+    let round = send(&mut bag, &account, Which::Only(id)).await;
     assert!(round.trouble.is_none(), "{:?}", round.trouble);
-    assert_eq!(states(&local, id).await, ["accepted", "accepted"]);
+    assert_eq!(states(&mut bag, id).await, ["accepted", "accepted"]);
     let taken = post.state().taken.remove(0);
     assert_eq!(taken.addresses(), ["bob@example.net", "eve@example.net"]);
     assert_eq!(taken.sender.envelope_id.unwrap().as_str(), id.to_string());
@@ -93,52 +93,54 @@ async fn a_letter_goes_out_and_its_reports_come_back() {
     let content = String::from_utf8(taken.content).unwrap();
     assert!(!content.contains("eve@"), "nobody sees the blind copy: {content}");
     assert!(content.ends_with("\r\n\r\nHello\r\n.dot\r\n"), "{content}");
-    let copy = mailbox(&local, SENT).await.remove(0);
+    let copy = mailbox(&mut bag, SENT).await.remove(0);
     assert_eq!(copy.entry.submission, id);
-    let kept = String::from_utf8(local.content(copy.entry.message).await.unwrap()).unwrap();
+    let kept =
+        String::from_utf8(bag.store().await.unwrap().content(copy.entry.message).await.unwrap())
+            .unwrap();
     assert!(kept.contains("Bcc: eve@example.net\r\n"), "{kept}");
 
     let bob = group("bob@example.net", "delivered", "2.0.0");
     let eve = group("eve@example.net", "failed", "5.1.1");
     post.put("r1", report(id, &format!("{bob}{eve}")));
     post.put("m1", MESSAGE);
-    let received = receive(&local, &account).await.unwrap();
+    let received = receive(&mut bag, &account).await.unwrap();
     assert_eq!(received, Received { new: 1, reports: 1, too_large: 0 });
-    let tracked = track(&local, id).await;
+    let tracked = track(&mut bag, id).await;
     assert_eq!(tracked.recipients[0].state, "delivered");
     let words = tracked.recipients[0].reply.as_deref();
     assert_eq!(words, Some("250 2.0.0 Ok: queued as T1"), "the report had none of its own");
     assert_eq!(tracked.recipients[1].state, "failed");
     assert_eq!(tracked.recipients[1].plain, "This address does not exist at example.net.");
     assert!(tracked.is_settled() && tracked.has_failed());
-    assert_eq!(mailbox(&local, REPORTS).await.len(), 1);
-    assert_eq!(mailbox(&local, INBOX).await.len(), 1, "the report is not among the mail");
+    assert_eq!(mailbox(&mut bag, REPORTS).await.len(), 1);
+    assert_eq!(mailbox(&mut bag, INBOX).await.len(), 1, "the report is not among the mail");
 }
 
 #[tokio::test]
 async fn one_refused_recipient_does_not_stop_the_others() {
     let post = Post::open(TlsMode::None).await;
     let account = post.account();
-    let local = open_store(&post.folder.path().join("bag")).await;
+    let mut bag = open_bag(&post.folder.path().join("bag"));
     let no = (550, EnhancedStatus::new(5, 1, 1), "no such user");
     let later = (450, EnhancedStatus::new(4, 2, 1), "greylisted");
     post.state().refused.insert("bad@example.net".to_owned(), no);
     post.state().refused.insert("slow@example.net".to_owned(), later);
     let to = ["bad@example.net", "good@example.net", "slow@example.net"];
-    let id = put(&local, &account, &to, &[]).await;
-    send(&local, &account, Which::Only(id)).await;
-    assert_eq!(states(&local, id).await, ["failed", "accepted", "deferred"]);
+    let id = put(&mut bag, &account, &to, &[]).await;
+    send(&mut bag, &account, Which::Only(id)).await;
+    assert_eq!(states(&mut bag, id).await, ["failed", "accepted", "deferred"]);
     assert_eq!(post.state().taken.len(), 1);
-    let tracked = track(&local, id).await;
+    let tracked = track(&mut bag, id).await;
     assert_eq!(tracked.recipients[0].reply.as_deref(), Some("550 5.1.1 no such user"));
     assert!(tracked.recipients[2].next_attempt.is_some());
 
     // Not before its time, unless somebody asks for it.
-    send(&local, &account, Which::Due).await;
+    send(&mut bag, &account, Which::Due).await;
     assert_eq!(post.state().submissions, 1);
     post.state().refused.clear();
-    send(&local, &account, Which::Waiting).await;
-    assert_eq!(states(&local, id).await, ["failed", "accepted", "accepted"]);
+    send(&mut bag, &account, Which::Waiting).await;
+    assert_eq!(states(&mut bag, id).await, ["failed", "accepted", "accepted"]);
     assert_eq!(post.state().taken[1].addresses(), ["slow@example.net"], "only who was missing");
 }
 
@@ -146,14 +148,14 @@ async fn one_refused_recipient_does_not_stop_the_others() {
 async fn one_refused_letter_does_not_stop_the_others() {
     let post = Post::open(TlsMode::None).await;
     let account = post.account();
-    let local = open_store(&post.folder.path().join("bag")).await;
+    let mut bag = open_bag(&post.folder.path().join("bag"));
     let no = (550, EnhancedStatus::new(5, 1, 1), "no such user");
     post.state().refused.insert("bad@example.net".to_owned(), no);
-    let bad = put(&local, &account, &["bad@example.net"], &[]).await;
-    let good = put(&local, &account, &["good@example.net"], &[]).await;
-    send(&local, &account, Which::Waiting).await;
-    assert_eq!(states(&local, bad).await, ["failed"]);
-    assert_eq!(states(&local, good).await, ["accepted"]);
+    let bad = put(&mut bag, &account, &["bad@example.net"], &[]).await;
+    let good = put(&mut bag, &account, &["good@example.net"], &[]).await;
+    send(&mut bag, &account, Which::Waiting).await;
+    assert_eq!(states(&mut bag, bad).await, ["failed"]);
+    assert_eq!(states(&mut bag, good).await, ["accepted"]);
     assert_eq!(post.state().submissions, 1, "over one connection");
 }
 
@@ -161,36 +163,36 @@ async fn one_refused_letter_does_not_stop_the_others() {
 async fn silence_after_the_final_dot_is_unknown_and_nothing_is_sent_again() {
     let post = Post::open(TlsMode::None).await;
     let account = post.account();
-    let local = open_store(&post.folder.path().join("bag")).await;
+    let mut bag = open_bag(&post.folder.path().join("bag"));
     post.state().at_end = AtEnd::TakeAndHangUp;
-    let id = put(&local, &account, &["bob@example.net"], &[]).await;
-    send(&local, &account, Which::Only(id)).await;
-    assert_eq!(states(&local, id).await, ["unknown"]);
-    assert!(track(&local, id).await.recipients[0].plain.contains("nobody knows"));
+    let id = put(&mut bag, &account, &["bob@example.net"], &[]).await;
+    send(&mut bag, &account, Which::Only(id)).await;
+    assert_eq!(states(&mut bag, id).await, ["unknown"]);
+    assert!(track(&mut bag, id).await.recipients[0].plain.contains("nobody knows"));
 
     post.state().at_end = AtEnd::Accept;
-    let round = send(&local, &account, Which::Waiting).await;
+    let round = send(&mut bag, &account, Which::Waiting).await;
     assert!(round.tried.is_empty());
     assert_eq!(post.state().taken.len(), 1, "it may have it, so it is not sent again");
 
     // A report tells that it was taken after all.
     post.put("r1", report(id, &group("bob@example.net", "delivered", "2.0.0")));
-    receive(&local, &account).await.unwrap();
-    assert_eq!(states(&local, id).await, ["delivered"]);
+    receive(&mut bag, &account).await.unwrap();
+    assert_eq!(states(&mut bag, id).await, ["delivered"]);
 }
 
 #[tokio::test]
 async fn unknown_letters_are_sent_again_when_somebody_says_so() {
     let post = Post::open(TlsMode::None).await;
     let account = post.account();
-    let local = open_store(&post.folder.path().join("bag")).await;
+    let mut bag = open_bag(&post.folder.path().join("bag"));
     post.state().at_end = AtEnd::TakeAndHangUp;
-    let id = put(&local, &account, &["bob@example.net"], &[]).await;
-    send(&local, &account, Which::Only(id)).await;
+    let id = put(&mut bag, &account, &["bob@example.net"], &[]).await;
+    send(&mut bag, &account, Which::Only(id)).await;
     post.state().at_end = AtEnd::Accept;
-    assert_eq!(outbox::retry(&local, id).await.unwrap(), 1);
-    send(&local, &account, Which::Waiting).await;
-    assert_eq!(states(&local, id).await, ["accepted"]);
+    assert_eq!(outbox::retry(&mut bag, id).await.unwrap(), 1);
+    send(&mut bag, &account, Which::Waiting).await;
+    assert_eq!(states(&mut bag, id).await, ["accepted"]);
     assert_eq!(post.state().taken.len(), 2);
 }
 
@@ -199,11 +201,11 @@ async fn replies_to_the_final_dot_are_believed() {
     for (at_end, wanted) in [(AtEnd::Later, "deferred"), (AtEnd::Refuse, "failed")] {
         let post = Post::open(TlsMode::None).await;
         let account = post.account();
-        let local = open_store(&post.folder.path().join("bag")).await;
+        let mut bag = open_bag(&post.folder.path().join("bag"));
         post.state().at_end = at_end;
-        let id = put(&local, &account, &["bob@example.net"], &[]).await;
-        send(&local, &account, Which::Only(id)).await;
-        assert_eq!(states(&local, id).await, [wanted]);
+        let id = put(&mut bag, &account, &["bob@example.net"], &[]).await;
+        send(&mut bag, &account, Which::Only(id)).await;
+        assert_eq!(states(&mut bag, id).await, [wanted]);
     }
 }
 
@@ -212,14 +214,14 @@ async fn what_is_in_the_outbox_survives_and_goes_out_once() {
     let post = Post::open(TlsMode::None).await;
     let account = post.account();
     let folder = post.folder.path().join("bag");
-    let local = open_store(&folder).await;
-    let id = put(&local, &account, &["bob@example.net"], &[]).await;
-    drop(local);
-    let local = open_store(&folder).await;
-    assert_eq!(states(&local, id).await, ["queued"]);
-    send(&local, &account, Which::Waiting).await;
-    send(&local, &account, Which::Waiting).await;
-    assert_eq!(states(&local, id).await, ["accepted"]);
+    let mut bag = open_bag(&folder);
+    let id = put(&mut bag, &account, &["bob@example.net"], &[]).await;
+    drop(bag);
+    let mut bag = open_bag(&folder);
+    assert_eq!(states(&mut bag, id).await, ["queued"]);
+    send(&mut bag, &account, Which::Waiting).await;
+    send(&mut bag, &account, Which::Waiting).await;
+    assert_eq!(states(&mut bag, id).await, ["accepted"]);
     assert_eq!(post.state().taken.len(), 1);
 }
 
@@ -227,11 +229,11 @@ async fn what_is_in_the_outbox_survives_and_goes_out_once() {
 async fn a_letter_that_is_taken_back_never_goes_out() {
     let post = Post::open(TlsMode::None).await;
     let account = post.account();
-    let local = open_store(&post.folder.path().join("bag")).await;
-    let id = put(&local, &account, &["bob@example.net"], &[]).await;
-    assert_eq!(outbox::cancel(&local, id).await.unwrap(), 1);
-    send(&local, &account, Which::Waiting).await;
-    assert_eq!(states(&local, id).await, ["cancelled"]);
+    let mut bag = open_bag(&post.folder.path().join("bag"));
+    let id = put(&mut bag, &account, &["bob@example.net"], &[]).await;
+    assert_eq!(outbox::cancel(&mut bag, id).await.unwrap(), 1);
+    send(&mut bag, &account, Which::Waiting).await;
+    assert_eq!(states(&mut bag, id).await, ["cancelled"]);
     assert!(post.state().taken.is_empty());
 }
 
@@ -239,20 +241,20 @@ async fn a_letter_that_is_taken_back_never_goes_out() {
 async fn servers_that_are_away_leave_the_letter_in_the_outbox() {
     let post = Post::open(TlsMode::None).await;
     let mut account = post.account();
-    let local = open_store(&post.folder.path().join("bag")).await;
-    let id = put(&local, &account, &["bob@example.net"], &[]).await;
+    let mut bag = open_bag(&post.folder.path().join("bag"));
+    let id = put(&mut bag, &account, &["bob@example.net"], &[]).await;
     let port = account.submission.port;
     account.submission.port = closed_port().await;
-    let round = send(&local, &account, Which::Only(id)).await;
+    let round = send(&mut bag, &account, Which::Only(id)).await;
     assert!(matches!(round.trouble, Some(ServerError::Unreachable { .. })), "{round:?}");
-    assert_eq!(states(&local, id).await, ["deferred"]);
+    assert_eq!(states(&mut bag, id).await, ["deferred"]);
     account.submission.port = port;
     post.state().deaf = true;
-    let round = send(&local, &account, Which::Waiting).await;
+    let round = send(&mut bag, &account, Which::Waiting).await;
     assert!(matches!(round.trouble, Some(ServerError::Refused { .. })), "{round:?}");
     post.state().deaf = false;
-    send(&local, &account, Which::Waiting).await;
-    assert_eq!(states(&local, id).await, ["accepted"]);
+    send(&mut bag, &account, Which::Waiting).await;
+    assert_eq!(states(&mut bag, id).await, ["accepted"]);
 }
 
 async fn closed_port() -> u16 {
@@ -269,16 +271,16 @@ async fn messages_are_fetched_once_however_the_session_ends() {
         post.put(&format!("u{number}"), MESSAGE.replace("one", &number.to_string()));
     }
     post.state().break_before = Some(35);
-    let local = open_store(&folder).await;
-    let broken = receive(&local, &account).await.unwrap_err();
+    let mut bag = open_bag(&folder);
+    let broken = receive(&mut bag, &account).await.unwrap_err();
     assert!(matches!(broken, Fault::Server(ServerError::Lost { .. })), "{broken}");
-    drop(local);
+    drop(bag);
 
     post.state().break_before = None;
-    let local = open_store(&folder).await;
-    receive(&local, &account).await.unwrap();
-    assert_eq!(receive(&local, &account).await.unwrap(), Received::default(), "nothing is new");
-    let mut subjects: Vec<u32> = mailbox(&local, INBOX)
+    let mut bag = open_bag(&folder);
+    receive(&mut bag, &account).await.unwrap();
+    assert_eq!(receive(&mut bag, &account).await.unwrap(), Received::default(), "nothing is new");
+    let mut subjects: Vec<u32> = mailbox(&mut bag, INBOX)
         .await
         .iter()
         .map(|letter| letter.card.subject.parse().unwrap())
@@ -286,7 +288,8 @@ async fn messages_are_fetched_once_however_the_session_ends() {
     subjects.sort_unstable();
     assert_eq!(subjects, (0..40).collect::<Vec<_>>(), "each is here exactly once");
     assert_eq!(post.state().maildrop.len(), 40, "all of it stays on the server");
-    let content = local.content(mailbox(&local, INBOX).await[0].entry.message).await.unwrap();
+    let message = mailbox(&mut bag, INBOX).await[0].entry.message;
+    let content = bag.store().await.unwrap().content(message).await.unwrap();
     assert!(content.ends_with(b"\r\n\r\nHello\r\n.dot\r\n"), "octet for octet");
 }
 
@@ -294,16 +297,16 @@ async fn messages_are_fetched_once_however_the_session_ends() {
 async fn mail_is_deleted_on_the_server_only_when_that_is_wanted() {
     let post = Post::open(TlsMode::None).await;
     let mut account = post.account();
-    let local = open_store(&post.folder.path().join("bag")).await;
+    let mut bag = open_bag(&post.folder.path().join("bag"));
     post.put("a", MESSAGE);
-    receive(&local, &account).await.unwrap();
+    receive(&mut bag, &account).await.unwrap();
     assert_eq!(post.state().maildrop.len(), 1);
     account.leave_on_server = false;
     post.put("b", MESSAGE);
-    let received = receive(&local, &account).await.unwrap();
+    let received = receive(&mut bag, &account).await.unwrap();
     assert_eq!(received.new, 1);
     assert_eq!(post.state().maildrop.len(), 0, "also what was fetched before");
-    assert_eq!(mailbox(&local, INBOX).await.len(), 2);
+    assert_eq!(mailbox(&mut bag, INBOX).await.len(), 2);
 }
 
 #[tokio::test]
@@ -311,16 +314,16 @@ async fn connections_are_encrypted_and_servers_verified() {
     for tls in [TlsMode::Implicit, TlsMode::Starttls] {
         let post = Post::open(tls).await;
         let account = post.account();
-        let local = open_store(&post.folder.path().join("bag")).await;
-        let id = put(&local, &account, &["bob@example.net"], &[]).await;
-        let round = send(&local, &account, Which::Only(id)).await;
+        let mut bag = open_bag(&post.folder.path().join("bag"));
+        let id = put(&mut bag, &account, &["bob@example.net"], &[]).await;
+        let round = send(&mut bag, &account, Which::Only(id)).await;
         assert!(round.trouble.is_none(), "{:?}", round.trouble);
-        assert_eq!(states(&local, id).await, ["accepted"], "{tls:?}");
+        assert_eq!(states(&mut bag, id).await, ["accepted"], "{tls:?}");
         post.put("a", MESSAGE);
-        assert_eq!(receive(&local, &account).await.unwrap().new, 1, "{tls:?}");
+        assert_eq!(receive(&mut bag, &account).await.unwrap().new, 1, "{tls:?}");
 
         let stranger = Account { ca: None, ..account };
-        let error = receive(&local, &stranger).await.unwrap_err();
+        let error = receive(&mut bag, &stranger).await.unwrap_err();
         assert!(matches!(error, Fault::Server(ServerError::Tls { .. })), "{tls:?}: {error}");
     }
 }
@@ -329,14 +332,14 @@ async fn connections_are_encrypted_and_servers_verified() {
 async fn wrong_passwords_are_told_apart_from_other_trouble() {
     let post = Post::open(TlsMode::None).await;
     let account = post.account();
-    let local = open_store(&post.folder.path().join("bag")).await;
+    let mut bag = open_bag(&post.folder.path().join("bag"));
     let wrong = Password::new("wrong");
-    let error = sync::receive(&local, &world(), &account, &wrong, &|_| {}).await.unwrap_err();
+    let error = sync::receive(&mut bag, &account, &wrong, &|_| {}).await.unwrap_err();
     assert_eq!(error.exit(), Exit::LoginRefused, "{error}");
-    let id = put(&local, &account, &["bob@example.net"], &[]).await;
-    let round = outbox::send(&local, &world(), &account, &wrong, Which::Only(id)).await.unwrap();
+    let id = put(&mut bag, &account, &["bob@example.net"], &[]).await;
+    let round = outbox::send(&mut bag, &account, &wrong, Which::Only(id)).await.unwrap();
     assert!(matches!(round.trouble, Some(ServerError::Login { .. })), "{round:?}");
-    assert_eq!(states(&local, id).await, ["deferred"], "the letter is not lost");
+    assert_eq!(states(&mut bag, id).await, ["deferred"], "the letter is not lost");
 }
 
 /// A server that says all of its lines at once, whatever the client does.
@@ -362,11 +365,11 @@ async fn octets_slipped_in_before_tls_end_everything() {
         chatter("220 mx\r\n250-mx\r\n250 STARTTLS\r\n220 go\r\n250-mx\r\n250 AUTH PLAIN\r\n").await;
     account.pop3.port =
         chatter("+OK\r\n+OK\r\nSTLS\r\n.\r\n+OK go\r\n+OK\r\nSASL PLAIN\r\n.\r\n").await;
-    let local = open_store(&post.folder.path().join("bag")).await;
-    let id = put(&local, &account, &["bob@example.net"], &[]).await;
-    let round = send(&local, &account, Which::Only(id)).await;
+    let mut bag = open_bag(&post.folder.path().join("bag"));
+    let id = put(&mut bag, &account, &["bob@example.net"], &[]).await;
+    let round = send(&mut bag, &account, Which::Only(id)).await;
     assert!(matches!(round.trouble, Some(ServerError::Injected { .. })), "{round:?}");
-    let error = receive(&local, &account).await.unwrap_err();
+    let error = receive(&mut bag, &account).await.unwrap_err();
     assert!(matches!(error, Fault::Server(ServerError::Injected { .. })), "{error}");
 }
 
@@ -377,11 +380,11 @@ async fn servers_without_the_wanted_tls_hear_nothing() {
     account.submission.tls = TlsMode::Starttls;
     account.pop3.tls = TlsMode::Starttls;
     account.ca = Some(post.ca());
-    let local = open_store(&post.folder.path().join("bag")).await;
-    let id = put(&local, &account, &["bob@example.net"], &[]).await;
-    let round = send(&local, &account, Which::Only(id)).await;
+    let mut bag = open_bag(&post.folder.path().join("bag"));
+    let id = put(&mut bag, &account, &["bob@example.net"], &[]).await;
+    let round = send(&mut bag, &account, Which::Only(id)).await;
     assert!(matches!(round.trouble, Some(ServerError::TlsNotOffered { .. })), "{round:?}");
-    let error = receive(&local, &account).await.unwrap_err();
+    let error = receive(&mut bag, &account).await.unwrap_err();
     assert!(matches!(error, Fault::Server(ServerError::TlsNotOffered { .. })), "{error}");
 }
 
@@ -389,25 +392,32 @@ async fn servers_without_the_wanted_tls_hear_nothing() {
 async fn many_recipients_go_out_in_transactions_that_every_server_takes() {
     let post = Post::open(TlsMode::None).await;
     let account = post.account();
-    let local = open_store(&post.folder.path().join("bag")).await;
+    let mut bag = open_bag(&post.folder.path().join("bag"));
     let to: Vec<String> = (0..150).map(|number| format!("r{number}@example.net")).collect();
     let to: Vec<&str> = to.iter().map(String::as_str).collect();
-    let id = put(&local, &account, &to, &[]).await;
-    send(&local, &account, Which::Only(id)).await;
+    let id = put(&mut bag, &account, &to, &[]).await;
+    send(&mut bag, &account, Which::Only(id)).await;
     let counts: Vec<usize> = post.state().taken.iter().map(|one| one.recipients.len()).collect();
     assert_eq!(counts, [100, 50], "RFC 5321 §4.5.3.1.8");
-    assert!(states(&local, id).await.iter().all(|state| *state == "accepted"));
+    assert!(states(&mut bag, id).await.iter().all(|state| *state == "accepted"));
     assert_eq!(post.state().submissions, 1, "over one connection");
 }
 
 #[tokio::test]
 async fn the_store_has_one_user_at_a_time() {
     let dir = tempfile::tempdir().unwrap();
-    let first = open_store(dir.path()).await;
     let home = mailbag::Home::at(Path::new(dir.path()).to_owned());
     let patience = std::time::Duration::from_millis(100);
+    let first = LocalStore::open(&home, &world(), patience).await.unwrap();
     let error = LocalStore::open(&home, &world(), patience).await.unwrap_err();
     assert!(error.to_string().contains(&std::process::id().to_string()), "{error}");
     drop(first);
     LocalStore::open(&home, &world(), patience).await.unwrap();
+
+    let bag = Bag::new(home.clone(), world(), patience);
+    let network = bag.network().await.unwrap();
+    bag.network().await.unwrap_err();
+    LocalStore::open(&home, &world(), patience).await.expect("reading does not need it");
+    drop(network);
+    bag.network().await.unwrap();
 }

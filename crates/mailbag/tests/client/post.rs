@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use envelope::EnhancedStatus;
 use mailbag::account::{Account, Server, TlsMode};
-use mailbag::{Home, LocalStore, World};
+use mailbag::{Bag, Home, World};
 use platform::tls::{ALPN_POP3, ALPN_SMTP, Identity};
 use platform::{
     Drive, Interrupt, Net, Next, Pump, PumpLimits, RealDisk, ServerTls, Shutdown, Start, Stream,
@@ -163,9 +163,8 @@ pub(crate) fn password() -> Password {
     Password::new(PASSWORD)
 }
 
-pub(crate) async fn open_store(folder: &Path) -> LocalStore {
-    let home = Home::at(folder.to_owned());
-    LocalStore::open(&home, &world(), Duration::from_secs(5)).await.unwrap()
+pub(crate) fn open_bag(folder: &Path) -> Bag {
+    Bag::new(Home::at(folder.to_owned()), world(), Duration::from_secs(5))
 }
 
 async fn listen<D: Drive + 'static>(
