@@ -385,8 +385,8 @@ impl DiskFile for SimFile {
         let file = state.file(self.number, self.life)?;
         let there = file.seen.get(place(offset)..).unwrap_or_default();
         let octets = there.len().min(buffer.len());
-        for (octet, read) in buffer.iter_mut().zip(there) {
-            *octet = *read;
+        if let (Some(room), Some(read)) = (buffer.get_mut(..octets), there.get(..octets)) {
+            room.copy_from_slice(read);
         }
         Ok(octets)
     }

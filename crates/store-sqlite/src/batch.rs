@@ -99,14 +99,17 @@ pub(crate) struct Batch<'a> {
     /// The last change's modseq; grows also over batches that fail.
     modseq: &'a mut u64,
     uid_validity_last: Option<i64>,
-    /// What the numbers' row says now.
-    numbers_written: (u64, i64),
+    /// What the numbers' row says: last modseq, next message.
+    numbers_written: &'a mut (u64, i64),
     live_octets: BTreeMap<u32, i64>,
     alone: Vec<Alone>,
+    dropped: Fact,
     pub(crate) news: News,
     pub(crate) accepted: u64,
     /// Leases that end when this is committed.
     pub(crate) lease_ends: Vec<(SubmissionId, u32)>,
+    /// Leases that this batch took; nobody has them if it fails.
+    pub(crate) lease_begins: Vec<(SubmissionId, u32)>,
     dead: Vec<u32>,
     /// The error that makes the whole batch impossible.
     broken: Option<StoreError>,
@@ -118,6 +121,8 @@ pub(crate) struct Committed {
     pub(crate) news: News,
     pub(crate) accepted: u64,
     pub(crate) dead: Vec<u32>,
+    /// Whether content died, so that a segment may be worth rewriting.
+    pub(crate) dropped: Fact,
     pub(crate) lease_ends: Vec<(SubmissionId, u32)>,
 }
 
@@ -131,12 +136,13 @@ pub(crate) struct Tools<'a> {
     pub(crate) message_next: &'a Arc<AtomicI64>,
     pub(crate) remembered: &'a mut Remembered,
     pub(crate) modseq: &'a mut u64,
+    pub(crate) numbers_written: &'a mut (u64, i64),
 }
 
 impl<'a> Batch<'a> {
     /// Begins a transaction.
     pub(crate) fn begin(tools: Tools<'a>) -> Result<Self, StoreError> {
-        let Tools { database, appender, clock, leases, message_next, remembered, modseq } = tools;
+        let Tools { database, appender, clock, leases, message_next, remembered, .. } = tools;
         database
             .prepare_cached("BEGIN IMMEDIATE")
             .and_then(|mut begin| begin.execute([]))
@@ -144,7 +150,6 @@ impl<'a> Batch<'a> {
         if remembered.mailboxes.len() > MAILBOXES_KEPT_MAX {
             remembered.clear();
         }
-        let numbers_written = (*modseq, message_next.load(Ordering::Relaxed));
         Ok(Self {
             database,
             appender,
@@ -152,14 +157,16 @@ impl<'a> Batch<'a> {
             leases,
             message_next,
             remembered,
-            modseq,
+            modseq: tools.modseq,
             uid_validity_last: None,
-            numbers_written,
+            numbers_written: tools.numbers_written,
             live_octets: BTreeMap::new(),
             alone: Vec::new(),
+            dropped: Fact::No,
             news: News::default(),
             accepted: 0,
             lease_ends: Vec::new(),
+            lease_begins: Vec::new(),
             dead: Vec::new(),
             broken: None,
         })
@@ -227,13 +234,12 @@ impl<'a> Batch<'a> {
     }
 
     /// Writes the sums and syncs the content: whatever the rows name is safe then.
-    fn seal(&mut self) -> Result<(), StoreError> {
+    fn seal(&mut self, numbers: (u64, i64)) -> Result<(), StoreError> {
         if let Some(error) = self.broken.take() {
             return Err(error);
         }
         self.flush()?;
-        let numbers = (*self.modseq, self.message_next.load(Ordering::Relaxed));
-        if numbers != self.numbers_written {
+        if numbers != *self.numbers_written {
             self.database
                 .prepare_cached("UPDATE numbers SET modseq = ?1, message_next = ?2")
                 .and_then(|mut update| update.execute(params![column(numbers.0), numbers.1]))
@@ -244,7 +250,8 @@ impl<'a> Batch<'a> {
 
     /// Commits. On an error nothing of the batch is there.
     pub(crate) fn commit(mut self) -> Result<Committed, StoreError> {
-        let committed = self.seal().and_then(|()| {
+        let numbers = (*self.modseq, self.message_next.load(Ordering::Relaxed));
+        let committed = self.seal(numbers).and_then(|()| {
             self.appender.segments().expect_removal(&self.dead);
             self.database
                 .prepare_cached("COMMIT")
@@ -260,14 +267,18 @@ impl<'a> Batch<'a> {
             for segment in &self.dead {
                 self.appender.segments().list(*segment);
             }
+            for (submission, recipient) in self.lease_begins {
+                self.leases.end(submission, recipient);
+            }
             self.appender.rolled_back();
             self.remembered.clear();
             return Err(error);
         }
+        *self.numbers_written = numbers;
         self.appender.committed();
         self.alone.drain(..).for_each(Alone::keep);
-        let Self { news, accepted, dead, lease_ends, .. } = self;
-        Ok(Committed { news, accepted, dead, lease_ends })
+        let Self { news, accepted, dead, dropped, lease_ends, .. } = self;
+        Ok(Committed { news, accepted, dead, dropped, lease_ends })
     }
 
     /// A modseq for this operation's changes.
@@ -316,6 +327,7 @@ impl<'a> Batch<'a> {
 
     /// Counts a record that died.
     pub(crate) fn drop_live(&mut self, segment: u32, octets: u64) {
+        self.dropped = Fact::Yes;
         let live = self.live_octets.entry(segment).or_default();
         *live = live.saturating_sub(column(octets));
     }

@@ -289,10 +289,21 @@ impl Store for SqliteStore {
 
     fn read(&self, message: MessageId, offset: u64, octets_max: usize) -> Pending<'_, Bytes> {
         let segments = Arc::clone(&self.shared.segments);
-        self.view(move |database| {
-            let place = mailboxes::place(database, message)?
-                .ok_or_else(|| StoreError::NotFound { what: format!("message {}", message.0) })?;
-            segments.read(place, offset, octets_max)
+        self.aside(move |connection| {
+            let find = |connection: &mut Connection| {
+                let place = snapshot(connection, |database| mailboxes::place(database, message))?;
+                let what = || format!("message {}", message.0);
+                place.ok_or_else(|| StoreError::NotFound { what: what() })
+            };
+            let place = find(connection)?;
+            segments.read(place, offset, octets_max).or_else(|error| {
+                // It may have been moved, and its old segment removed, while we looked.
+                let moved = find(connection)?;
+                if moved == place {
+                    return Err(error);
+                }
+                segments.read(moved, offset, octets_max)
+            })
         })
     }
 

@@ -246,12 +246,13 @@ pub(crate) fn forget_settled(batch: &mut Batch<'_>, before: UnixMillis) -> Resul
         let mut select = batch
             .database
             .prepare_cached(
-                "SELECT id FROM submission WHERE open = 0 AND accepted_at < ?1 AND NOT EXISTS
-                     (SELECT 1 FROM recipient WHERE submission = id AND changed_at >= ?1)
+                "SELECT id FROM submission WHERE id < ?3 AND open = 0 AND accepted_at < ?1
+                     AND NOT EXISTS
+                         (SELECT 1 FROM recipient WHERE submission = id AND changed_at >= ?1)
                  ORDER BY id LIMIT ?2",
             )
             .map_err(&failed)?;
-        let values = params![before.0, FORGOTTEN_MAX];
+        let values = params![before.0, FORGOTTEN_MAX, SubmissionId::first_of(before).to_octets()];
         let rows = select.query_map(values, |row| row.get(0)).map_err(&failed)?;
         rows.collect::<rusqlite::Result<_>>().map_err(&failed)?
     };

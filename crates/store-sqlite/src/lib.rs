@@ -14,6 +14,7 @@
 
 mod accept;
 mod batch;
+mod compaction;
 mod database;
 mod directory;
 mod engine;
@@ -80,7 +81,7 @@ impl Default for Options {
             spool_octets_max: 512 * 1024 * 1024,
             reserve_octets: 64 * 1024 * 1024,
             segment_octets_max: 64 * 1024 * 1024,
-            reader_threads: 2,
+            reader_threads: 4,
         }
     }
 }
@@ -114,8 +115,11 @@ impl SqliteStore {
             folder.join(SEGMENTS_FOLDER),
             options.segment_octets_max,
             &numbers.listed,
+            |segment| mailboxes::named_end(&database, segment).map(|end| end > 0),
         )?);
-        let appender = Appender::new(Arc::clone(&segments), numbers.newest)?;
+        let appender = Appender::new(Arc::clone(&segments), numbers.newest, |segment| {
+            mailboxes::named_end(&database, segment)
+        })?;
         let shared = Arc::new(Shared::new(segments, numbers.message_next));
         let readers = Readers::start(&database_path, options.reader_threads)?;
         let writer = Writer::new(
@@ -143,9 +147,13 @@ impl SqliteStore {
     /// As [`open`](Self::open).
     pub fn start(folder: &Path, options: Options) -> Result<Arc<Self>, StoreError> {
         let (store, mut writer) = Self::open(folder, options)?;
+        let ends = WriterEnds(Arc::clone(&store.shared));
         let thread = std::thread::Builder::new()
             .name("store-writer".to_owned())
-            .spawn(move || while writer.turn(None) != Turn::Closed {})
+            .spawn(move || {
+                while writer.turn(None) != Turn::Closed {}
+                drop(ends);
+            })
             .map_err(disk("start the writer's thread"))?;
         *store.thread.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
         Ok(store)
@@ -162,6 +170,15 @@ impl SqliteStore {
             tracing::error!("the writer's thread panicked");
         }
         self.readers.close();
+    }
+}
+
+/// Sends everybody away who waits for a writer that is gone, even if it panicked.
+struct WriterEnds(Arc<Shared>);
+
+impl Drop for WriterEnds {
+    fn drop(&mut self) {
+        self.0.waiting.abandon();
     }
 }
 

@@ -164,6 +164,21 @@ pub(crate) fn place(
         .map_err(sql("find a message"))
 }
 
+/// Up to where messages' rows name records of a segment.
+pub(crate) fn named_end(database: &Connection, segment: u32) -> Result<u64, StoreError> {
+    let failed = sql("find the end of a segment");
+    let mut select = database
+        .prepare("SELECT at, octets FROM message WHERE segment = ?1 ORDER BY at DESC LIMIT 1")
+        .map_err(&failed)?;
+    let last = select
+        .query_row([segment], |row| {
+            Ok(Place { segment, at: number(row.get(0)?), octets: number(row.get(1)?) })
+        })
+        .optional()
+        .map_err(&failed)?;
+    Ok(last.map_or(0, |place| place.at.saturating_add(place.record_octets())))
+}
+
 /// What changed in an account after `since`.
 pub(crate) fn changes(
     database: &Connection,

@@ -213,7 +213,7 @@ pub(crate) fn find(
 
 /// Leases what is due. Runs in the writer, so that nobody leases what is being finished.
 pub(crate) fn lease_due(
-    batch: &Batch<'_>,
+    batch: &mut Batch<'_>,
     now: UnixMillis,
     lease_until: UnixMillis,
     limit: u32,
@@ -251,6 +251,7 @@ pub(crate) fn lease_due(
             Ok(Some(summary)) => {
                 for number in &numbers {
                     batch.leases.take(id, *number, lease_until);
+                    batch.lease_begins.push((id, *number));
                 }
                 leased.push(Due { summary, due: numbers });
             }

@@ -52,20 +52,21 @@ struct State {
 }
 
 impl Segments {
-    /// Looks at the files in `folder`. Those that no row in `listed` names are what a crash left
-    /// behind before its commit: they are removed.
+    /// Looks at the files in `folder`. Those that are not `listed` and that no message's row names
+    /// either are what a crash left behind before its commit: they are removed.
     pub(crate) fn open(
         disk_of: Arc<dyn Disk>,
         folder: PathBuf,
         octets_max: u64,
         listed: &BTreeSet<u32>,
+        is_named: impl Fn(u32) -> Result<bool, StoreError>,
     ) -> Result<Self, StoreError> {
         disk_of.make_dir(&folder).map_err(disk(format!("make {}", folder.display())))?;
         let mut next = listed.last().map_or(1, |last| last.saturating_add(1));
         let names = disk_of.list(&folder).map_err(disk(format!("list {}", folder.display())))?;
         for number in names.iter().filter_map(|name| number_of(name)) {
             next = next.max(number.saturating_add(1));
-            if !listed.contains(&number) {
+            if !listed.contains(&number) && !is_named(number)? {
                 let path = folder.join(file_name(number));
                 tracing::info!(segment = number, "segment without a commit removed");
                 disk_of.remove(&path).map_err(disk(format!("remove {}", path.display())))?;
@@ -227,16 +228,21 @@ impl Segments {
         Ok(Bytes::from(content).slice(size(offset - from)..size(end - from)))
     }
 
-    /// Reads the header of a record and checks that it is the one that a row names.
-    pub(crate) fn check_header(&self, place: Place, message: i64) -> Result<(), StoreError> {
-        let file = self.file(place.segment)?;
-        let octets = Self::fill(&*file, place, place.at, HEADER_OCTETS)?;
-        let header = octets
+    /// Reads the header of the record that begins at a place.
+    pub(crate) fn header(&self, segment: u32, at: u64) -> Result<Header, StoreError> {
+        let file = self.file(segment)?;
+        let place = Place { segment, at, octets: 0 };
+        let octets = Self::fill(&*file, place, at, HEADER_OCTETS)?;
+        octets
             .first_chunk()
             .ok_or("there is no record here")
             .and_then(Header::from_octets)
-            .map_err(|reason| damaged(place.to_string(), reason))?;
-        if header != (Header { message, octets: place.octets }) {
+            .map_err(|reason| damaged(place.to_string(), reason))
+    }
+
+    /// Checks that the record at a place is the one that a row names.
+    pub(crate) fn check_header(&self, place: Place, message: i64) -> Result<(), StoreError> {
+        if self.header(place.segment, place.at)? != (Header { message, octets: place.octets }) {
             return Err(damaged(place.to_string(), "the record there is of another message"));
         }
         Ok(())
@@ -368,36 +374,48 @@ struct Current {
 
 impl Appender {
     /// Goes on behind the newest segment, whose records go up to `end`; what follows that is
-    /// what a crash left behind, and is cut off.
+    /// what a crash left behind, and is cut off. `named_end` looks up to where messages' rows
+    /// name records, should there be such a rest: nothing that a row names is ever cut off.
     pub(crate) fn new(
         segments: Arc<Segments>,
         newest: Option<(u32, u64)>,
+        named_end: impl Fn(u32) -> Result<u64, StoreError>,
     ) -> Result<Self, StoreError> {
-        let mut current = None;
-        if let Some((number, end)) = newest.filter(|(_, end)| *end < segments.octets_max) {
-            let opened = segments.disk.open(&segments.path(number));
-            // A missing or short file is for `verify` to tell; we begin a new one.
-            if let Ok(file) = opened
-                && file.octets().is_ok_and(|octets| octets >= end)
-            {
-                file.truncate(end).map_err(disk(format!("cut segment {number}")))?;
-                current = Some(Current { number, file: file.into(), end, unsynced: false });
-            }
+        let current = match newest.filter(|(_, end)| *end < segments.octets_max) {
+            Some((number, end)) => Self::go_on(&segments, number, end, named_end)?,
+            None => None,
+        };
+        let (buffer, began, sealed) = (Vec::new(), Vec::new(), Vec::new());
+        Ok(Self { segments, current, buffer, began, sealed, syncs: 0, written: 0 })
+    }
+
+    fn go_on(
+        segments: &Segments,
+        number: u32,
+        end: u64,
+        named_end: impl Fn(u32) -> Result<u64, StoreError>,
+    ) -> Result<Option<Current>, StoreError> {
+        // A missing or short file is for `verify` to tell; we begin a new one.
+        let Ok(file) = segments.disk.open(&segments.path(number)) else { return Ok(None) };
+        let octets = file.octets().map_err(disk(format!("look at segment {number}")))?;
+        if octets < end {
+            return Ok(None);
         }
-        Ok(Self {
-            segments,
-            current,
-            buffer: Vec::new(),
-            began: Vec::new(),
-            sealed: Vec::new(),
-            syncs: 0,
-            written: 0,
-        })
+        let end = if octets > end { end.max(named_end(number)?) } else { end };
+        if octets > end {
+            file.truncate(end).map_err(disk(format!("cut segment {number}")))?;
+        }
+        Ok(Some(Current { number, file: file.into(), end, unsynced: false }))
     }
 
     /// All segments.
     pub(crate) fn segments(&self) -> &Segments {
         &self.segments
+    }
+
+    /// All segments, to keep.
+    pub(crate) fn shared_segments(&self) -> Arc<Segments> {
+        Arc::clone(&self.segments)
     }
 
     /// The segment that is appended to.

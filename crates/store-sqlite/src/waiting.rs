@@ -167,6 +167,15 @@ impl Waiting {
         self.wake(state);
     }
 
+    /// Takes nothing more in and forgets what waits: nobody is going to do it.
+    pub(crate) fn abandon(&self) {
+        let mut state = self.state();
+        state.closed = true;
+        let operations = std::mem::take(&mut state.operations);
+        drop(state);
+        drop(operations); // their callers hear that the store is closed
+    }
+
     /// Takes the operations of the next batch. Empty when none came within `wait`; `None` when
     /// the store is closed and all is done.
     pub(crate) fn take(
@@ -227,5 +236,99 @@ impl Waiting {
         }
         state.awaited = Awaited::Nothing;
         state
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use platform::{Pause, SystemClock, Timestamp};
+
+    use super::*;
+
+    /// Goes on by a millisecond whenever it is asked, so that no wait is longer than it seems.
+    #[derive(Debug, Default)]
+    struct Impatient(AtomicU64);
+
+    impl Clock for Impatient {
+        fn now(&self) -> Timestamp {
+            Timestamp(0)
+        }
+
+        fn monotonic(&self) -> Duration {
+            Duration::from_millis(self.0.fetch_add(1, Ordering::Relaxed))
+        }
+
+        fn sleep(&self, _how_long: Duration) -> Pause {
+            Box::pin(std::future::ready(()))
+        }
+    }
+
+    fn push(waiting: &Waiting, kind: Kind, octets: u64) {
+        let run: Run = Box::new(|_| Box::new(|_| {}));
+        waiting.push(Operation { kind, octets, run }).expect("there is room");
+    }
+
+    #[test]
+    fn the_writer_waits_for_announced_accepts_only() {
+        const PATIENCE: Duration = Duration::from_millis(3);
+        #[rustfmt::skip]
+        let table = [
+            // accepts, others, announced, whether it waits, why
+            (1, 0, 0, false, "nobody is announced"),
+            (1, 0, 1, false, "a lone session never waits"),
+            (1, 0, 2, true, "another one is coming"),
+            (3, 1, 3, false, "all are there"),
+            (0, 1, 5, false, "nobody's 250 waits for the others"),
+        ];
+        for (accepts, others, announced, waits, why) in table {
+            let (waiting, clock) = (Arc::new(Waiting::default()), Impatient::default());
+            let announcements: Vec<_> = (0..announced).map(|_| waiting.announce()).collect();
+            (0..accepts).for_each(|_| push(&waiting, Kind::Accept, 10));
+            (0..others).for_each(|_| push(&waiting, Kind::Other, 0));
+            let taken = waiting.take(None, PATIENCE, &clock).expect("it is open");
+            assert_eq!(taken.len(), accepts + others, "{why}");
+            assert_eq!(clock.0.load(Ordering::Relaxed) > 0, waits, "{why}");
+            // Those who dawdle hold up one batch only.
+            let clock = Impatient::default();
+            push(&waiting, Kind::Accept, 10);
+            assert_eq!(waiting.take(None, PATIENCE, &clock).map(|taken| taken.len()), Some(1));
+            assert_eq!(clock.0.load(Ordering::Relaxed), 0, "{why}");
+            drop(announcements);
+        }
+    }
+
+    #[test]
+    fn whoever_was_announced_comes_along() {
+        let waiting = &Arc::new(Waiting::default());
+        let (first, second, third) = (waiting.announce(), waiting.announce(), waiting.announce());
+        push(waiting, Kind::Accept, 10);
+        let taken = std::thread::scope(|scope| {
+            // This clock stands still: the writer's patience never ends.
+            let clock = sim::SimClock::new(Timestamp(0));
+            let writer = scope
+                .spawn(move || waiting.take(None, PATIENCE_MAX, &clock).map(|taken| taken.len()));
+            push(waiting, Kind::Accept, 10);
+            drop(third);
+            writer.join().expect("no panic")
+        });
+        assert_eq!(taken, Some(2), "one came, one was taken back");
+        drop((first, second));
+    }
+
+    #[test]
+    fn a_batch_has_limits() {
+        let waiting = Waiting::default();
+        (0..BATCH_OPERATIONS_MAX + 5).for_each(|_| push(&waiting, Kind::Other, 1));
+        push(&waiting, Kind::Accept, BATCH_OCTETS_MAX);
+        push(&waiting, Kind::Accept, 1);
+        let take = || {
+            waiting.take(Some(Duration::ZERO), Duration::ZERO, &SystemClock).map(|all| all.len())
+        };
+        let batches = [take(), take(), take(), take()];
+        assert_eq!(batches, [Some(BATCH_OPERATIONS_MAX), Some(6), Some(1), Some(0)]);
+        waiting.close();
+        assert!(waiting.take(None, Duration::ZERO, &SystemClock).is_none());
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //!   Waiting ─ take ─▶ Batch: operations, one sync of the segment, one commit ─▶ answers, news
-//!                                                               └─▶ checkpoint, when nobody waits
+//!                                                               └─▶ checkpoint and compaction, when
+//!                                                                   nobody waits
 //! ```
 //!
 //! Content is synced before the row that names it is committed, so a crash leaves at worst
@@ -20,6 +21,7 @@ use rusqlite::Connection;
 use store::{AccountId, Change, Modseq, StoreError};
 
 use crate::batch::{Batch, Committed, Fact, Remembered, Tools};
+use crate::compaction::Compaction;
 use crate::database::{self, sql};
 use crate::segments::Appender;
 use crate::shared::Shared;
@@ -56,7 +58,10 @@ pub struct Writer {
     appender: Appender,
     remembered: Remembered,
     modseq: u64,
+    /// What the numbers' row says: last modseq, next message.
+    numbers_written: (u64, i64),
     last_commit: Duration,
+    compaction: Compaction,
 }
 
 impl Writer {
@@ -68,6 +73,7 @@ impl Writer {
         appender: Appender,
         modseq: u64,
     ) -> Result<Self, StoreError> {
+        let numbers_written = (modseq, shared.message_next.load(Ordering::Relaxed));
         let mut writer = Self {
             database,
             database_path,
@@ -76,7 +82,9 @@ impl Writer {
             appender,
             remembered: Remembered::default(),
             modseq,
+            numbers_written,
             last_commit: Duration::ZERO,
+            compaction: Compaction::default(),
         };
         writer.count_pages()?;
         Ok(writer)
@@ -97,10 +105,16 @@ impl Writer {
     /// and does everything that waits, up to a limit.
     pub fn turn(&mut self, wait: Option<Duration>) -> Turn {
         let shared = Arc::clone(&self.shared);
+        let wait = if self.compaction.is_pending() { Some(Duration::ZERO) } else { wait };
         let Some(operations) = shared.waiting.take(wait, self.last_commit, &*self.clock) else {
             return Turn::Closed;
         };
         if operations.is_empty() {
+            if let Some(step) = self.compaction.step(&self.database, &self.appender, &*self.clock) {
+                for (answer, result) in self.batch(vec![step]) {
+                    answer(result);
+                }
+            }
             self.checkpoint(CHECKPOINT_PAGES_IDLE);
             return Turn::Idle;
         }
@@ -127,6 +141,7 @@ impl Writer {
             message_next: &self.shared.message_next,
             remembered: &mut self.remembered,
             modseq: &mut self.modseq,
+            numbers_written: &mut self.numbers_written,
         });
         let mut batch = match begun {
             Ok(batch) => batch,
@@ -172,6 +187,9 @@ impl Writer {
         }
         for segment in committed.dead {
             self.shared.segments.discard(segment);
+        }
+        if committed.dropped == Fact::Yes {
+            self.compaction.suggest();
         }
         let changes = &self.shared.changes;
         if changes.receiver_count() == 0 {

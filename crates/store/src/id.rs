@@ -90,6 +90,12 @@ impl SubmissionId {
         self.0.to_be_bytes()
     }
 
+    /// The lowest id that can be made at a time: those made earlier are below it.
+    pub fn first_of(time: UnixMillis) -> Self {
+        const TIME_MAX: u128 = (1 << 48) - 1;
+        Self(u128::try_from(time.0).unwrap_or(0).min(TIME_MAX) << 80)
+    }
+
     /// When the id was made.
     pub fn made_at(self) -> UnixMillis {
         UnixMillis(i64::try_from(self.0 >> 80).unwrap_or(i64::MAX))
@@ -182,6 +188,8 @@ mod tests {
         let third = source.next(UnixMillis(3_000), 0);
         assert!(first < second && second < third);
         assert_eq!(third.made_at(), UnixMillis(3_000));
+        assert!(second < SubmissionId::first_of(UnixMillis(3_000)));
+        assert!(third >= SubmissionId::first_of(UnixMillis(3_000)));
         assert!(first.to_string() < second.to_string(), "the text sorts like the id");
     }
 

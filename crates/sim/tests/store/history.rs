@@ -238,9 +238,9 @@ impl History {
     /// A letter to some of us and some elsewhere, and what to remember of it.
     fn letter(&mut self) -> Result<(Accept, Letter), String> {
         let id = self.ids.next(self.now(), u128::from(self.random.u64()));
-        let octets = match self.random.below(40) {
+        let octets = match self.random.below(120) {
             0 => 1_100_000,
-            1..4 => 70_000,
+            1..9 => 70_000,
             _ => self.random.below(3000),
         };
         let octets = usize::try_from(octets).map_err(|error| error.to_string())?;
