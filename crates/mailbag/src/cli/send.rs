@@ -80,9 +80,10 @@ pub(crate) async fn run(context: &Context, options: Options) -> Result<Exit, Tro
         ));
     }
     let accounts = context.accounts()?;
-    let input = input(context, options.eml.as_deref())?;
-    let account = author(&accounts, &options, &input)?;
-    let letter = letter(context, account, &options, input)?;
+    let (account, letter) = match &options.eml {
+        Some(path) => from_file(context, &accounts, &options, path)?,
+        None => from_options(context, &accounts, &options)?,
+    };
 
     let mut bag = context.bag();
     let id = outbox::put(bag.store().await?, account, letter).await?;
@@ -131,21 +132,60 @@ async fn hand_over(
     Ok(outbox::send(bag, account, &password, Which::Only(id)).await?)
 }
 
-/// The account that is named, or else the one that a message file is from.
-fn author<'a>(
+/// A letter from a message file, by the account that is named or else the one that it is from.
+fn from_file<'a>(
+    context: &Context,
     accounts: &'a [Account],
     options: &Options,
-    input: &[u8],
-) -> Result<&'a Account, Trouble> {
-    if options.eml.is_some() && options.account.is_none() {
-        let from = HeaderSection::parse(input).from();
-        let from = from.mailboxes().next().map(|author| author.address.to_lowercase());
-        let is_from = |account: &&Account| from == Some(account.address.to_string().to_lowercase());
-        if let Some(account) = accounts.iter().find(is_from) {
-            return Ok(account);
-        }
+    path: &Path,
+) -> Result<(&'a Account, Composed), Trouble> {
+    let octets = match path.as_os_str() == "-" {
+        true => stdin(context)?,
+        false => file(&*context.world.disk, path)?,
+    };
+    let from = HeaderSection::parse(&octets).from();
+    let from = from.mailboxes().next().map(|author| author.address.to_lowercase());
+    let is_from = |account: &&Account| from == Some(account.address.to_string().to_lowercase());
+    let account = match (options.account.as_deref(), accounts.iter().find(is_from)) {
+        (None, Some(account)) => account,
+        (named, _) => account::choose(accounts, named)?,
+    };
+    let letter = compose::from_file(&context.world, account, &octets, &options.to)?;
+    Ok((account, letter))
+}
+
+/// A letter from the command line and stdin. The text is read last, so that nobody writes one
+/// that cannot be sent.
+fn from_options<'a>(
+    context: &Context,
+    accounts: &'a [Account],
+    options: &Options,
+) -> Result<(&'a Account, Composed), Trouble> {
+    let account = account::choose(accounts, options.account.as_deref())?;
+    let mut wanted = Wanted {
+        to: options.to.clone(),
+        cc: options.cc.clone(),
+        bcc: options.bcc.clone(),
+        subject: options.subject.clone().unwrap_or_default(),
+        ..Wanted::default()
+    };
+    compose::compose(&context.world, account, wanted.clone())?;
+    for path in &options.attach {
+        let name = path.file_name().map(|name| safe_file_name(&name.to_string_lossy()));
+        let name = name.unwrap_or_default();
+        let content_type = content_type(&name).to_owned();
+        let octets = file(&*context.world.disk, path)?;
+        wanted.attachments.push(Attachment { name, content_type, octets, content_id: None });
     }
-    Ok(account::choose(accounts, options.account.as_deref())?)
+    wanted.text = String::from_utf8(stdin(context)?).map_err(|error| {
+        let line = error.as_bytes().iter().take(error.utf8_error().valid_up_to());
+        let line = line.filter(|octet| **octet == b'\n').count() + 1;
+        Trouble::wrong_use(
+            format!("the text is not UTF-8 (line {line})"),
+            "convert it, for example by iconv, or send it by --attach",
+        )
+    })?;
+    Ok((account, compose::compose(&context.world, account, wanted)?))
 }
 
 /// What a script is told about a letter.
@@ -214,50 +254,6 @@ async fn look_for_reports(
     let mut bag = context.bag();
     receive(context, &mut bag, account).await?;
     tracked(bag.store().await?, id).await
-}
-
-/// The text, or the message file.
-fn input(context: &Context, eml: Option<&Path>) -> Result<Vec<u8>, Trouble> {
-    match eml {
-        Some(path) if path.as_os_str() != "-" => Ok(file(&*context.world.disk, path)?),
-        _ => stdin(context),
-    }
-}
-
-fn letter(
-    context: &Context,
-    account: &Account,
-    options: &Options,
-    input: Vec<u8>,
-) -> Result<Composed, Trouble> {
-    if options.eml.is_some() {
-        return Ok(compose::from_file(&context.world, account, &input, &options.to)?);
-    }
-    let mut attachments = Vec::new();
-    for path in &options.attach {
-        let name = path.file_name().map(|name| safe_file_name(&name.to_string_lossy()));
-        let name = name.unwrap_or_default();
-        let content_type = content_type(&name).to_owned();
-        let octets = file(&*context.world.disk, path)?;
-        attachments.push(Attachment { name, content_type, octets, content_id: None });
-    }
-    let text = String::from_utf8(input).map_err(|error| {
-        let line = error.as_bytes().iter().take(error.utf8_error().valid_up_to());
-        let line = line.filter(|octet| **octet == b'\n').count() + 1;
-        Trouble::wrong_use(
-            format!("the text is not UTF-8 (line {line})"),
-            "convert it, for example by iconv, or send it by --attach",
-        )
-    })?;
-    let wanted = Wanted {
-        to: options.to.clone(),
-        cc: options.cc.clone(),
-        bcc: options.bcc.clone(),
-        subject: options.subject.clone().unwrap_or_default(),
-        text,
-        attachments,
-    };
-    Ok(compose::compose(&context.world, account, wanted)?)
 }
 
 fn file(disk: &dyn Disk, path: &Path) -> Result<Vec<u8>, Fault> {
