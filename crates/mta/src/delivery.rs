@@ -7,8 +7,10 @@
 use std::collections::BTreeSet;
 
 use directory::{Place, Resolution, Table};
-use envelope::{Address, OriginalRecipient, Recipient, ReversePath};
-use store::{Flags, Happening, INBOX, LocalDelivery, NewEvent, NewFate, NewRecipient, UnixMillis};
+use envelope::{Address, Notify, OriginalRecipient, Recipient, ReversePath};
+use store::{
+    AccountId, Flags, Happening, INBOX, LocalDelivery, NewEvent, NewFate, NewRecipient, UnixMillis,
+};
 
 use crate::trace;
 
@@ -17,6 +19,19 @@ use crate::trace;
 pub(crate) struct Plan {
     pub(crate) recipients: Vec<NewRecipient>,
     pub(crate) events: Vec<NewEvent>,
+    /// Deliveries into accounts that may not hold everything.
+    pub(crate) limited: Vec<Limited>,
+    /// Lists whose sender wants to hear that they were expanded.
+    pub(crate) expanded: Vec<Recipient>,
+}
+
+/// A delivery into an account that may hold only so much.
+#[derive(Debug)]
+pub(crate) struct Limited {
+    /// The recipient's number.
+    pub(crate) number: usize,
+    pub(crate) account: AccountId,
+    pub(crate) quota_octets: u64,
 }
 
 impl Plan {
@@ -47,15 +62,24 @@ pub(crate) fn plan(
                 continue;
             }
         };
-        let by_alias = targets.iter().any(|target| target.by_alias);
+        let alias = match targets.as_slice() {
+            [one] if one.by_alias => Alias::One,
+            [_] => Alias::None,
+            _ => Alias::List,
+        };
+        if alias == Alias::List && recipient.notify().success {
+            plan.expanded.push(recipient.clone());
+        }
         for target in targets {
             if !seen.insert(target.address.clone()) {
                 continue;
             }
-            let (resolved, expanded_from) = if by_alias {
-                (expanded(recipient, target.address.clone()), Some(recipient.address.clone()))
-            } else {
-                (recipient.clone(), None)
+            let (resolved, expanded_from) = match alias {
+                Alias::None => (recipient.clone(), None),
+                _ => {
+                    let resolved = expanded(recipient, target.address.clone(), alias);
+                    (resolved, Some(recipient.address.clone()))
+                }
             };
             match target.place {
                 Place::Account(account) => {
@@ -66,6 +90,11 @@ pub(crate) fn plan(
                         prefix,
                         flags: Flags::default(),
                     };
+                    let quota = table.account(&target.address).and_then(|own| own.quota_octets);
+                    if let Some(quota_octets) = quota {
+                        let number = plan.recipients.len();
+                        plan.limited.push(Limited { number, account, quota_octets });
+                    }
                     plan.deliver(resolved, expanded_from, delivery, at);
                 }
                 Place::Elsewhere => plan.queue(resolved, expanded_from, at),
@@ -75,14 +104,26 @@ pub(crate) fn plan(
     plan
 }
 
-/// A target of an alias. The sender's wishes go on to it, with the address it knows.
-fn expanded(recipient: &Recipient, address: Address) -> Recipient {
+/// What stands between the sender's address and where the message goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Alias {
+    None,
+    /// An alias of one address.
+    One,
+    /// An alias of several.
+    List,
+}
+
+/// A target of an alias, under the address that the sender knows. The sender's wishes go on to
+/// the target of an alias of one (RFC 3461 §5.2.7.2); of a list of several, only whether it hears
+/// of trouble, since its success was that it was expanded (§5.2.7.3 (c)).
+fn expanded(recipient: &Recipient, address: Address, alias: Alias) -> Recipient {
     let known = || OriginalRecipient::rfc822(&recipient.address.to_string()).ok();
-    Recipient {
-        address,
-        notify: recipient.notify,
-        original: recipient.original.clone().or_else(known),
-    }
+    let notify = match (recipient.notify, alias) {
+        (Some(notify), Alias::List) => Some(Notify { success: false, ..notify }),
+        (notify, _) => notify,
+    };
+    Recipient { address, notify, original: recipient.original.clone().or_else(known) }
 }
 
 impl Plan {
@@ -105,6 +146,22 @@ impl Plan {
         self.note(at, Happening::Queued, reason);
     }
 
+    /// Lets recipients wait in the queue instead of delivering them now.
+    pub(crate) fn put_off(&mut self, numbers: &[usize], at: UnixMillis, reason: &str) {
+        for (number, new) in self.recipients.iter_mut().enumerate() {
+            if numbers.contains(&number) {
+                new.fate = NewFate::Queue { due: at };
+            }
+        }
+        for event in &mut self.events {
+            let number = event.recipient.and_then(|number| usize::try_from(number).ok());
+            if number.is_some_and(|number| numbers.contains(&number)) {
+                event.happening = Happening::Queued;
+                event.reason = reason.to_owned();
+            }
+        }
+    }
+
     fn push(&mut self, recipient: Recipient, expanded_from: Option<Address>, fate: NewFate) {
         self.recipients.push(NewRecipient { recipient, expanded_from, fate });
     }
@@ -124,7 +181,7 @@ fn via(alias: Option<&Address>) -> String {
 #[cfg(test)]
 mod tests {
     use envelope::Domain;
-    use store::{Account, AccountId, Alias, AliasKey, DomainRow};
+    use store::{Account, AliasKey, DomainRow};
 
     use super::*;
 
@@ -141,7 +198,7 @@ mod tests {
             credential: None,
             created_at: UnixMillis(0),
         };
-        let list = Alias {
+        let list = store::Alias {
             key: AliasKey::Address(address("all@a.test")),
             targets: vec![address("ada@a.test"), address("bob@else.test")],
         };
@@ -185,5 +242,35 @@ mod tests {
             assert_eq!(original, Some("all@a.test"));
             assert_eq!(new.expanded_from, Some(address("all@a.test")));
         }
+    }
+
+    #[test]
+    fn an_alias_passes_the_senders_wishes_on() {
+        let both = Some(Notify { success: true, failure: true, delay: false });
+        #[rustfmt::skip]
+        let rows = [
+            // recipient, wish, what its targets get, lists that tell of their expansion, why
+            ("all@a.test", both, Some(Notify { success: false, failure: true, delay: false }), 1, "RFC 3461 §5.2.7.3 (c)"),
+            ("all@a.test", Some(Notify { success: true, ..Notify::NEVER }), Some(Notify::NEVER), 1, "nothing is left to tell"),
+            ("all@a.test", None, None, 0, "nothing was asked"),
+            ("postmaster@a.test", both, both, 0, "RFC 3461 §5.2.7.2: of one address"),
+            ("ada@a.test", both, both, 0, "no alias"),
+        ];
+        for (to, notify, wanted, lists, why) in rows {
+            let recipient = Recipient { notify, ..Recipient::new(address(to)) };
+            let plan = plan(&table(), &ReversePath::NULL, &[recipient], UnixMillis(0));
+            assert!(plan.recipients.iter().all(|new| new.recipient.notify == wanted), "{why}");
+            assert_eq!(plan.expanded.len(), lists, "{why}");
+        }
+    }
+
+    #[test]
+    fn what_is_put_off_waits_and_says_why() {
+        let recipients = [Recipient::new(address("ada@a.test"))];
+        let mut plan = plan(&table(), &ReversePath::NULL, &recipients, UnixMillis(0));
+        plan.put_off(&[0], UnixMillis(7), "full");
+        assert!(matches!(plan.recipients[0].fate, NewFate::Queue { due: UnixMillis(7) }));
+        assert_eq!(plan.events[0].happening, Happening::Queued);
+        assert_eq!(plan.events[0].reason, "full");
     }
 }

@@ -19,6 +19,7 @@ pub mod queue;
 pub mod reception;
 pub mod relay;
 mod report;
+mod room;
 pub mod routing;
 mod submission;
 mod trace;
@@ -35,7 +36,9 @@ use platform::{ClientTls, Clock, Net, Random};
 use sasl::Password;
 use store::{IdSource, Store, SubmissionId, UnixMillis};
 
+use crate::queue::Timeline;
 pub use crate::reception::{Network, Reception, ReceptionConfig, SmtpDrive};
+use crate::room::Room;
 
 /// What an operator may set.
 #[derive(Clone, Debug)]
@@ -182,12 +185,24 @@ pub struct Mta {
     config: Config,
     world: World,
     ids: IdSource,
+    timeline: Timeline,
+    /// Room for the parts of arriving messages that are kept in memory to be looked at.
+    looked_at: Arc<Room>,
+    /// Delivery reports that came in, on their way to the queue.
+    reports: report::Desk,
 }
 
 impl Mta {
     /// A transfer agent. It does nothing until its sessions are driven and its queue runs.
     pub fn new(config: Config, world: World) -> Arc<Self> {
-        Arc::new(Self { config, world, ids: IdSource::default() })
+        Arc::new(Self {
+            config,
+            ids: IdSource::default(),
+            timeline: Timeline::new(world.clock.as_ref()),
+            looked_at: Room::new(reception::LOOKED_AT_OCTETS_MAX),
+            reports: report::Desk::default(),
+            world,
+        })
     }
 
     /// Its configuration.
@@ -195,8 +210,14 @@ impl Mta {
         &self.config
     }
 
+    /// The wall clock, for what is written down.
     fn now(&self) -> UnixMillis {
         UnixMillis(self.world.clock.now().millis())
+    }
+
+    /// The time by which the queue is kept.
+    fn queue_now(&self) -> UnixMillis {
+        self.timeline.now(self.world.clock.as_ref())
     }
 
     fn new_id(&self) -> SubmissionId {

@@ -10,16 +10,17 @@
 
 mod words;
 
-use envelope::{BodyType, EnhancedStatus, EnvelopeId, Recipient, ReversePath};
+use envelope::{Address, BodyType, EnhancedStatus, EnvelopeId, Recipient, ReversePath};
 use message::report::{Action, DeliveryReport, ReportRecipient, Returned};
-use message::{Mailbox, MessageId};
+use message::{DraftError, Mailbox, MessageId};
 use store::{
-    Accept, Content, Happening, NewEvent, NewFate, NewRecipient, Origin, OriginKind, RemoteReply,
-    SubmissionId, UnixMillis,
+    Accept, Content, Happening, NewEvent, NewFate, Origin, OriginKind, RemoteReply, SubmissionId,
+    UnixMillis,
 };
-use tracing::warn;
+use tracing::error;
 
-use crate::{Mta, delivery, trace};
+use crate::delivery::{self, Plan};
+use crate::{Mta, trace};
 
 /// What a notice tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +35,8 @@ pub enum Kind {
     Success,
     /// It was handed to a system that will not tell more.
     Relayed,
+    /// It was handed on to the addresses of a list.
+    Expanded,
 }
 
 impl Kind {
@@ -44,6 +47,7 @@ impl Kind {
             Self::Delay => "delay",
             Self::Success => "success",
             Self::Relayed => "relayed",
+            Self::Expanded => "expanded",
         }
     }
 
@@ -53,6 +57,7 @@ impl Kind {
             Self::Delay => Action::Delayed,
             Self::Success => Action::Delivered,
             Self::Relayed => Action::Relayed,
+            Self::Expanded => Action::Expanded,
         }
     }
 }
@@ -75,8 +80,8 @@ pub struct Original<'a> {
 /// What became of one recipient.
 #[derive(Clone, Debug)]
 pub struct Fate {
-    /// Its number in the submission.
-    pub number: u32,
+    /// Its number in the submission; a list that was expanded has none.
+    pub number: Option<u32>,
     /// Who.
     pub recipient: Recipient,
     /// The reason as a code.
@@ -102,51 +107,49 @@ pub struct Notice {
     pub events: Vec<NewEvent>,
 }
 
+/// How a notice for an account of ours gets there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// Into the mailbox with the commit, if that cannot be too full.
+    Direct,
+    /// By the queue, so that a full mailbox never stops the commit which the notice is part of.
+    Queue,
+}
+
 impl Notice {
-    /// Writes a notice. `None` when there is nobody to tell, or it cannot be written, which the
-    /// log then says.
+    /// Writes a notice. `None` when there is nobody to tell.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be written, which is for the log and the events.
     pub(crate) fn write(
         mta: &Mta,
         kind: Kind,
         original: &Original<'_>,
         fates: &[Fate],
-        returned: &Returned,
-    ) -> Option<Self> {
-        let to = original.reverse_path.address()?;
+        returned: Returned,
+        way: Way,
+    ) -> Result<Option<Self>, DraftError> {
+        let Some(to) = original.reverse_path.address() else { return Ok(None) };
         let (id, at) = (mta.new_id(), mta.now());
-        let hostname = &mta.config.hostname;
-        let report = DeliveryReport {
-            reporting_mta: hostname.to_string(),
-            envelope_id: original.envelope_id.cloned(),
-            arrival_date: Some(trace::date(original.accepted_at)),
-            recipients: fates.iter().map(|fate| report_recipient(kind, fate)).collect(),
-            from: Mailbox {
-                name: Some("Mail Delivery System".to_owned()),
-                address: format!("postmaster@{hostname}"),
-            },
-            to: Mailbox { name: None, address: to.to_string() },
-            subject: words::subject(kind, fates),
-            date: trace::date(at),
-            message_id: MessageId::new(trace::date(at), mta.world.random.u64(), hostname.as_str()),
-            original_message_id: original.message_id.cloned(),
-            text: words::text(kind, mta, original, fates),
-            returned: returned.clone(),
-        };
+        let report = report(mta, kind, original, fates, returned, to);
         let message_id = report.message_id.as_str().to_owned();
-        let sealed = match report.seal(&mut || mta.world.random.u64()) {
-            Ok(sealed) => sealed,
-            Err(error) => {
-                warn!(id = %original.id, %error, "a notice could not be written");
-                return None;
-            }
-        };
+        let octets = report.seal(&mut || mta.world.random.u64())?.into_octets();
         let table = mta.world.directory.table();
-        let plan = delivery::plan(&table, &ReversePath::NULL, &[Recipient::new(to.clone())], at);
+        let mut plan =
+            delivery::plan(&table, &ReversePath::NULL, &[Recipient::new(to.clone())], at);
+        let careful = way == Way::Queue || !plan.limited.is_empty();
+        if careful {
+            let all: Vec<_> = (0..plan.recipients.len()).collect();
+            plan.put_off(&all, at, "");
+        }
         let told =
             Happening::Noticed { kind: kind.name().to_owned(), notice: id, to: to.to_string() };
-        let events =
-            fates.iter().map(|fate| NewEvent::new(at, told.clone(), "").of(fate.number)).collect();
-        let octets = sealed.into_octets();
+        let event = |fate: &Fate| match fate.number {
+            Some(number) => NewEvent::new(at, told.clone(), "").of(number),
+            None => NewEvent::new(at, told.clone(), format!("about {}", fate.recipient.address)),
+        };
+        let events = fates.iter().map(event).collect();
         let received = Happening::Received {
             protocol: None,
             peer: None,
@@ -165,7 +168,7 @@ impl Notice {
             reverse_path: ReversePath::NULL,
             ret: None,
             envelope_id: None,
-            body: BodyType::EightBitMime,
+            body: if octets.is_ascii() { BodyType::SevenBit } else { BodyType::EightBitMime },
             message_id: Some(message_id),
             content: Content::from(octets),
             recipients: plan.recipients,
@@ -174,7 +177,36 @@ impl Notice {
             notes: Vec::new(),
             notices: Vec::new(),
         };
-        Some(Self { accept, events })
+        Ok(Some(Self { accept, events }))
+    }
+}
+
+fn report(
+    mta: &Mta,
+    kind: Kind,
+    original: &Original<'_>,
+    fates: &[Fate],
+    returned: Returned,
+    to: &Address,
+) -> DeliveryReport {
+    let hostname = &mta.config.hostname;
+    let now = trace::date(mta.now());
+    DeliveryReport {
+        reporting_mta: hostname.to_string(),
+        envelope_id: original.envelope_id.cloned(),
+        arrival_date: Some(trace::date(original.accepted_at)),
+        recipients: fates.iter().map(|fate| report_recipient(kind, fate)).collect(),
+        from: Mailbox {
+            name: Some("Mail Delivery System".to_owned()),
+            address: format!("postmaster@{hostname}"),
+        },
+        to: Mailbox { name: None, address: to.to_string() },
+        subject: words::subject(kind, fates),
+        date: now,
+        message_id: MessageId::new(now, mta.world.random.u64(), hostname.as_str()),
+        original_message_id: original.message_id.cloned(),
+        text: words::text(kind, mta, original, fates),
+        returned,
     }
 }
 
@@ -200,38 +232,60 @@ fn report_recipient(kind: Kind, fate: &Fate) -> ReportRecipient {
     }
 }
 
-/// Success notices for recipients that are in a mailbox with the very commit that takes the
-/// message (RFC 3461 §5.2.1).
-pub(crate) fn of_local_deliveries(
+/// What there is to tell of recipients that are settled with the very commit that takes the
+/// message: in a mailbox (RFC 3461 §5.2.1), or expanded (§5.2.7.3).
+pub(crate) fn of_arrival(
     mta: &Mta,
     original: &Original<'_>,
-    recipients: &[NewRecipient],
-    header: &[u8],
+    plan: &Plan,
+    header: impl Fn() -> Vec<u8>,
     events: &mut Vec<NewEvent>,
 ) -> Vec<Accept> {
-    let delivered = |(number, new): (usize, &NewRecipient)| {
-        let wanted = matches!(new.fate, NewFate::Deliver(_)) && new.recipient.notify().success;
-        wanted.then(|| Fate {
-            number: u32::try_from(number).unwrap_or(u32::MAX),
-            recipient: new.recipient.clone(),
-            status: EnhancedStatus::new(2, 0, 0),
-            host: None,
-            reply: None,
-            text: "in the mailbox".to_owned(),
-            last_attempt: original.accepted_at,
-            will_retry_until: None,
-        })
+    let fate = |number, recipient: &Recipient, text: &str| Fate {
+        number,
+        recipient: recipient.clone(),
+        status: EnhancedStatus::new(2, 0, 0),
+        host: None,
+        reply: None,
+        text: text.to_owned(),
+        last_attempt: original.accepted_at,
+        will_retry_until: None,
     };
-    let fates: Vec<_> = recipients.iter().enumerate().filter_map(delivered).collect();
-    if fates.is_empty() {
-        return Vec::new();
-    }
-    let returned = Returned::Header(header.to_vec());
-    match Notice::write(mta, Kind::Success, original, &fates, &returned) {
-        Some(notice) => {
-            events.extend(notice.events);
-            vec![notice.accept]
+    let delivered: Vec<_> = (0u32..)
+        .zip(&plan.recipients)
+        .filter(|(_, new)| matches!(new.fate, NewFate::Deliver(_)))
+        .filter(|(_, new)| new.recipient.notify().success)
+        .map(|(number, new)| fate(Some(number), &new.recipient, "in the mailbox"))
+        .collect();
+    let expanded: Vec<_> =
+        plan.expanded.iter().map(|list| fate(None, list, "handed on to its addresses")).collect();
+    let mut notices = Vec::new();
+    for (kind, fates) in [(Kind::Success, delivered), (Kind::Expanded, expanded)] {
+        if fates.is_empty() {
+            continue;
         }
-        None => Vec::new(),
+        let returned = Returned::Header(header());
+        match Notice::write(mta, kind, original, &fates, returned, Way::Direct) {
+            Ok(Some(notice)) => {
+                events.extend(notice.events);
+                notices.push(notice.accept);
+            }
+            Ok(None) => events.push(nobody(original.accepted_at)),
+            Err(error) => events.push(unwritten(original, kind, &error)),
+        }
     }
+    notices
+}
+
+/// There is news, and nobody to hear it.
+pub(crate) fn nobody(at: UnixMillis) -> NewEvent {
+    let reason = "the reverse-path is null: nobody wants a notice (RFC 5321 §4.5.5)";
+    NewEvent::new(at, Happening::NotNoticed, reason)
+}
+
+/// There is news that could not be put into words.
+pub(crate) fn unwritten(original: &Original<'_>, kind: Kind, error: &DraftError) -> NewEvent {
+    error!(id = %original.id, %error, kind = kind.name(), "a notice could not be written");
+    let reason = format!("the {} notice could not be written: {error}", kind.name());
+    NewEvent::new(original.accepted_at, Happening::NotNoticed, reason)
 }

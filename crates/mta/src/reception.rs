@@ -12,6 +12,7 @@
 //! RFC 4954 (AUTH).
 //! Not here: syntax, order and limits of commands (crate `smtp`), octets (crate `platform`).
 
+mod incoming;
 mod network;
 mod recipient;
 mod reply;
@@ -29,6 +30,7 @@ use smtp::server::{self, Answer, Event, Session};
 use store::TlsRecord;
 use tracing::{debug, info, warn};
 
+pub(crate) use self::incoming::LOOKED_AT_OCTETS_MAX;
 pub use self::network::{Network, NetworkError};
 use self::transaction::Transaction;
 use crate::Mta;

@@ -4,7 +4,7 @@
 //!   domain ─ a route? a smart host? ─▶ that host
 //!          └ MX ─▶ by preference, equals shuffled, nothing from our own preference on
 //!                 └ none ─▶ the domain itself (RFC 5321 §5.1)
-//!   host ─▶ addresses, IPv6 first, without those that are ours or private
+//!   host ─▶ addresses, IPv6 first, without private ones; one that is ours is our preference
 //! ```
 //!
 //! Standards: RFC 5321 §5.1 (MX look-up), RFC 7505 (null MX), RFC 5321 §4.1.3 (literals).
@@ -59,43 +59,107 @@ impl NoRoute {
     }
 }
 
-/// Hosts for a domain, in the order of trying, with their addresses.
-pub(crate) async fn route(mta: &Mta, domain: &Domain) -> Result<Vec<Host>, NoRoute> {
-    let outbound = &mta.config.outbound;
-    if let Some(route) = outbound.routes.get(domain) {
-        return fixed(mta, route, HostKind::Exchanger).await;
-    }
-    if let Some(relay) = &outbound.relay {
-        return fixed(mta, &relay.route, HostKind::SmartHost).await;
-    }
-    if let Some(address) = domain.literal() {
-        let addresses = usable(mta, vec![address], outbound.port);
-        let host = Host { name: domain.to_string(), addresses, kind: HostKind::Exchanger };
-        return finish(domain, vec![host], None);
-    }
-    let names = exchangers(mta, domain).await?;
-    let mut hosts = Vec::new();
-    let mut trouble = None;
-    for name in names {
-        match mta.world.resolver.addresses(&name).await {
-            Ok(answer) => {
-                let addresses = usable(mta, answer.records, outbound.port);
-                hosts.push(Host { name: name.to_string(), addresses, kind: HostKind::Exchanger });
-            }
-            Err(error) => {
-                trouble = Some(no_address(&name, &error)).filter(|_| trouble.is_none()).or(trouble);
-            }
-        }
-    }
-    finish(domain, hosts, trouble)
+/// Where a domain's mail goes.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    /// Hosts in the order of trying, each with an address.
+    pub(crate) hosts: Vec<Host>,
+    /// Why a further host could not be looked up, if trying again may help: then what these
+    /// hosts say of themselves is not the last word.
+    pub(crate) missing: Option<NoRoute>,
 }
 
-/// Names of a domain's exchangers, in the order of trying.
-async fn exchangers(mta: &Mta, domain: &Domain) -> Result<Vec<Domain>, NoRoute> {
+/// Hosts for a domain, in the order of trying, with their addresses.
+pub(crate) async fn route(mta: &Mta, domain: &Domain) -> Result<Plan, NoRoute> {
+    let outbound = &mta.config.outbound;
+    if let Some(route) = outbound.routes.get(domain) {
+        return fixed(mta, domain, route, HostKind::Exchanger).await;
+    }
+    if let Some(relay) = &outbound.relay {
+        return fixed(mta, domain, &relay.route, HostKind::SmartHost).await;
+    }
+    if let Some(address) = domain.literal() {
+        let found = vec![(0, address.to_string(), Ok(vec![address]))];
+        return plan(mta, domain, found);
+    }
+    let mut found = Vec::new();
+    for (preference, name) in exchangers(mta, domain).await? {
+        let addresses = match mta.world.resolver.addresses(&name).await {
+            Ok(answer) => Ok(answer.records),
+            Err(error) => Err(no_address(&name, &error)),
+        };
+        found.push((preference, name.to_string(), addresses));
+    }
+    plan(mta, domain, found)
+}
+
+/// A host's preference, name and addresses, or why they are not known.
+type Found = (u16, String, Result<Vec<IpAddr>, NoRoute>);
+
+/// Leaves what may be tried: nothing from our own preference on, only addresses that may be
+/// spoken to.
+fn plan(mta: &Mta, domain: &Domain, found: Vec<Found>) -> Result<Plan, NoRoute> {
+    let outbound = &mta.config.outbound;
+    let private_ok = outbound.private_targets == PrivateTargets::Allowed;
+    let is_own = |ip: &IpAddr| is_ours(SocketAddr::new(*ip, outbound.port), &mta.config.listening);
+    // RFC 5321 §5.1: the host is ourselves, so that mail would come back from it and those behind.
+    let own = found.iter().filter(|(_, _, addresses)| {
+        addresses.as_ref().is_ok_and(|addresses| addresses.iter().any(is_own))
+    });
+    let own = own.map(|(preference, ..)| *preference).min();
+    let mut hosts = Vec::new();
+    let (mut missing, mut gone): (Option<NoRoute>, Option<NoRoute>) = (None, None);
+    let mut private = false;
+    for (preference, name, addresses) in found {
+        if own.is_some_and(|own| preference >= own) {
+            continue;
+        }
+        match addresses {
+            Ok(mut addresses) => {
+                addresses.sort_by_key(IpAddr::is_ipv4);
+                let before = addresses.len();
+                addresses.retain(|ip| private_ok || is_public(*ip));
+                private |= addresses.len() < before;
+                let addresses: Vec<_> = addresses
+                    .into_iter()
+                    .map(|ip| SocketAddr::new(ip, outbound.port))
+                    .take(ADDRESSES_MAX)
+                    .collect();
+                if !addresses.is_empty() {
+                    hosts.push(Host { name, addresses, kind: HostKind::Exchanger });
+                }
+            }
+            Err(error) if error.status.is_temporary() => missing = missing.or(Some(error)),
+            Err(error) => gone = gone.or(Some(error)),
+        }
+    }
+    if !hosts.is_empty() {
+        return Ok(Plan { hosts, missing });
+    }
+    Err(match (missing, private, own, gone) {
+        (Some(missing), ..) => missing,
+        (None, true, ..) => NoRoute::new(
+            EnhancedStatus::new(5, 4, 4),
+            format!(
+                "The mail servers of {domain} have only loopback or private addresses, which we \
+                 do not deliver to"
+            ),
+        ),
+        (None, false, Some(_), _) => loops_to_us(domain),
+        (None, false, None, Some(gone)) => gone,
+        (None, false, None, None) => NoRoute::new(
+            EnhancedStatus::new(5, 4, 4),
+            format!("{domain} has no mail server with an address"),
+        ),
+    })
+}
+
+/// A domain's exchangers with their preferences, in the order of trying.
+async fn exchangers(mta: &Mta, domain: &Domain) -> Result<Vec<(u16, Domain)>, NoRoute> {
     let records = match mta.world.resolver.mx(domain).await {
         Ok(answer) => answer.records,
         // RFC 5321 §5.1: no MX at all: the domain is its own exchanger.
-        Err(DnsError::NoRecords { .. }) => return Ok(vec![domain.clone()]),
+        Err(DnsError::NoRecords { .. }) => return Ok(vec![(0, domain.clone())]),
         Err(DnsError::NoSuchDomain { .. }) => {
             return Err(NoRoute::new(
                 EnhancedStatus::new(5, 1, 2),
@@ -124,36 +188,42 @@ async fn exchangers(mta: &Mta, domain: &Domain) -> Result<Vec<Domain>, NoRoute> 
 
 /// By preference, equals shuffled. Where we are one of them ourselves, only those before us are
 /// left (RFC 5321 §5.1: otherwise mail would go round in circles).
-fn in_order(mut records: Vec<Mx>, ourselves: &Domain, random: &dyn Random) -> Vec<Domain> {
-    let name = |mx: &Mx| mx.host.clone();
-    let own = records
-        .iter()
-        .filter(|mx| name(mx).as_ref() == Some(ourselves))
-        .map(|mx| mx.preference)
-        .min();
-    if let Some(own) = own {
-        records.retain(|mx| mx.preference < own);
-    }
-    let mut keyed: Vec<_> = records.iter().map(|mx| (mx.preference, random.u64(), mx)).collect();
+fn in_order(records: Vec<Mx>, ourselves: &Domain, random: &dyn Random) -> Vec<(u16, Domain)> {
+    let mut keyed: Vec<_> = records
+        .into_iter()
+        .filter_map(|mx| Some((mx.preference, random.u64(), mx.host?)))
+        .collect();
+    let own = keyed.iter().filter(|(_, _, host)| host == ourselves).map(|(own, ..)| *own).min();
+    keyed.retain(|(preference, ..)| own.is_none_or(|own| *preference < own));
     keyed.sort_by_key(|(preference, luck, _)| (*preference, *luck));
-    keyed.into_iter().filter_map(|(_, _, mx)| name(mx)).take(HOSTS_MAX).collect()
+    keyed.into_iter().map(|(preference, _, host)| (preference, host)).take(HOSTS_MAX).collect()
 }
 
-/// A route or smart host: given by the operator, so private addresses are fine.
-async fn fixed(mta: &Mta, route: &Route, kind: HostKind) -> Result<Vec<Host>, NoRoute> {
+/// A route or smart host: given by the operator, so private addresses are fine. We ourselves are
+/// not.
+async fn fixed(mta: &Mta, domain: &Domain, route: &Route, kind: HostKind) -> Result<Plan, NoRoute> {
+    let wrong = |why: &dyn std::fmt::Display| {
+        let reason = format!("The route for {domain} to {} cannot be used: {why}", route.host);
+        // It is our operator's mistake, who may correct it.
+        NoRoute::new(EnhancedStatus::new(4, 3, 5), reason)
+    };
     let addresses = match route.host.parse::<IpAddr>() {
         Ok(address) => vec![address],
         Err(_) => {
-            let name = Domain::parse(&route.host).map_err(|error| {
-                let reason = format!("The route to {} cannot be used: {error}", route.host);
-                NoRoute::new(EnhancedStatus::new(4, 3, 5), reason)
-            })?;
+            let name = Domain::parse(&route.host).map_err(|error| wrong(&error))?;
             let answer = mta.world.resolver.addresses(&name).await;
-            answer.map_err(|error| no_address(&name, &error))?.records
+            answer.map_err(|error| wrong(&error))?.records
         }
     };
-    let addresses = addresses.into_iter().map(|ip| SocketAddr::new(ip, route.port)).collect();
-    Ok(vec![Host { name: route.host.clone(), addresses, kind }])
+    let targets: Vec<_> = addresses.iter().map(|ip| SocketAddr::new(*ip, route.port)).collect();
+    if targets.iter().any(|target| is_ours(*target, &mta.config.listening)) {
+        return Err(wrong(&"it leads to this server itself"));
+    }
+    if targets.is_empty() {
+        return Err(wrong(&"it has no address"));
+    }
+    let host = Host { name: route.host.clone(), addresses: targets, kind };
+    Ok(Plan { hosts: vec![host], missing: None })
 }
 
 fn no_address(host: &Domain, error: &DnsError) -> NoRoute {
@@ -174,44 +244,6 @@ fn loops_to_us(domain: &Domain) -> NoRoute {
         EnhancedStatus::new(5, 4, 6),
         format!("Mail for {domain} comes back to this server, which does not take it"),
     )
-}
-
-/// Leaves hosts that have an address which may be spoken to.
-fn finish(
-    domain: &Domain,
-    mut hosts: Vec<Host>,
-    trouble: Option<NoRoute>,
-) -> Result<Vec<Host>, NoRoute> {
-    let found_any = !hosts.is_empty();
-    hosts.retain(|host| !host.addresses.is_empty());
-    if !hosts.is_empty() {
-        return Ok(hosts);
-    }
-    Err(trouble.unwrap_or_else(|| {
-        if found_any {
-            let reason = format!(
-                "The mail servers of {domain} have only addresses that we do not deliver to: \
-                 our own, loopback or private ones"
-            );
-            NoRoute::new(EnhancedStatus::new(5, 4, 6), reason)
-        } else {
-            let reason = format!("{domain} has no mail server with an address");
-            NoRoute::new(EnhancedStatus::new(5, 4, 4), reason)
-        }
-    }))
-}
-
-/// Addresses that may be spoken to, IPv6 first.
-fn usable(mta: &Mta, mut addresses: Vec<IpAddr>, port: u16) -> Vec<SocketAddr> {
-    addresses.sort_by_key(IpAddr::is_ipv4);
-    let private_ok = mta.config.outbound.private_targets == PrivateTargets::Allowed;
-    addresses
-        .into_iter()
-        .map(|ip| SocketAddr::new(ip, port))
-        .filter(|target| !is_ours(*target, &mta.config.listening))
-        .filter(|target| private_ok || is_public(target.ip()))
-        .take(ADDRESSES_MAX)
-        .collect()
 }
 
 /// Whether one of our own listeners answers there.
@@ -248,14 +280,18 @@ fn is_public_v4(address: Ipv4Addr) -> bool {
 }
 
 fn is_public_v6(address: Ipv6Addr) -> bool {
-    let [first, second, ..] = address.segments();
-    let carries_v4 = first == 0x64 && second == 0xff9b; // RFC 6052: NAT64
-    !(address.is_unspecified()
-        || address.is_loopback()
+    let special = match address.segments() {
+        // RFC 4291 §2.5.5.1, RFC 6052, RFC 8215, RFC 3056: an IPv4 address in other clothes.
+        [0, ..] | [0x64, 0xff9b, ..] | [0x2002, ..] => true,
+        [0x2001, 0, ..] => true,                   // RFC 4380: Teredo
+        [0x2001, 0xdb8, ..] => true,               // RFC 3849: documentation
+        [0x100, 0, ..] => true,                    // RFC 6666: discard
+        [first, ..] => (first & 0xffc0) == 0xfec0, // RFC 3879: site-local
+    };
+    !(special
         || address.is_multicast()
         || address.is_unique_local()
-        || address.is_unicast_link_local()
-        || carries_v4)
+        || address.is_unicast_link_local())
 }
 
 /// How much TLS a host needs.
@@ -318,12 +354,12 @@ mod tests {
         ];
         for (list, wanted, why) in rows {
             let found = in_order(records(list), &us, &Counting::default());
-            let found: Vec<_> = found.iter().map(Domain::as_str).collect();
+            let found: Vec<_> = found.iter().map(|(_, host)| host.as_str()).collect();
             assert_eq!(found, wanted, "{why}");
         }
         let other_luck =
             in_order(records(&[(10, "a.test"), (10, "b.test")]), &us, &CountingDown::default());
-        assert_eq!(other_luck.first().map(Domain::as_str), Some("b.test"), "equals are shuffled");
+        assert_eq!(other_luck[0].1.as_str(), "b.test", "equals are shuffled");
     }
 
     #[test]
@@ -334,7 +370,9 @@ mod tests {
             ("192.168.1.1", false), ("169.254.169.254", false), ("0.0.0.0", false),
             ("100.64.0.1", false), ("224.0.0.1", false), ("255.255.255.255", false),
             ("2a00::1", true), ("::1", false), ("::", false), ("fe80::1", false), ("fd00::1", false),
-            ("::ffff:127.0.0.1", false), ("64:ff9b::7f00:1", false),
+            ("::ffff:127.0.0.1", false), ("64:ff9b::7f00:1", false), ("64:ff9b:1::7f00:1", false),
+            ("::7f00:1", false), ("2002:7f00:1::", false), ("2001:0:1::1", false),
+            ("2001:db8::1", false), ("fec0::1", false), ("100::1", false), ("2001:4860::1", true),
         ];
         for (address, wanted) in rows {
             assert_eq!(is_public(address.parse().unwrap()), wanted, "{address}");

@@ -16,7 +16,7 @@ pub(super) fn subject(kind: Kind, fates: &[Fate]) -> String {
         Kind::Failure | Kind::Expired => "Not delivered",
         Kind::Delay => "Delayed",
         Kind::Success => "Delivered",
-        Kind::Relayed => "Handed on",
+        Kind::Relayed | Kind::Expanded => "Handed on",
     };
     match fates {
         [only] => format!("{what}: your message to {}", only.recipient.address),
@@ -43,6 +43,10 @@ pub(super) fn text(kind: Kind, mta: &Mta, original: &Original<'_>, fates: &[Fate
         Kind::Relayed => writeln!(
             text,
             "Your message was handed to the next server, which will not tell us more, for:"
+        ),
+        Kind::Expanded => writeln!(
+            text,
+            "Your message was handed on to all addresses of the list, each on its own, for:"
         ),
     };
     for fate in fates {

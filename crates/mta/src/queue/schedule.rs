@@ -1,13 +1,57 @@
-//! When to try again.
+//! When to try again, and when to give up.
+//!
+//! The wall clock may be wrong and may jump. Times to try are therefore told by a [`Timeline`]
+//! that never goes back while we run, and no message is given up by the clock alone: the whole
+//! schedule must have been tried first. A clock that is ten years off then costs nobody a
+//! message for hours, in which somebody can set it right.
 //!
 //! Standards: RFC 5321 §4.5.4.1 (retries and when to give up).
 //! Not here: what counts as an attempt (`queue`).
 
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use platform::Clock;
 use store::UnixMillis;
 
 use crate::QueueConfig;
+
+/// The time by which the queue is kept: the wall clock, but never going back.
+#[derive(Debug)]
+pub(crate) struct Timeline {
+    latest: Mutex<(UnixMillis, Duration)>,
+}
+
+impl Timeline {
+    pub(crate) fn new(clock: &dyn Clock) -> Self {
+        let now = UnixMillis(clock.now().millis());
+        Self { latest: Mutex::new((now, clock.monotonic())) }
+    }
+
+    /// Now: what the wall clock says, or what it said before and the time since, whichever is
+    /// later.
+    pub(crate) fn now(&self, clock: &dyn Clock) -> UnixMillis {
+        let mut latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
+        let (then, at) = *latest;
+        let monotonic = clock.monotonic();
+        let counted = plus(then, monotonic.saturating_sub(at));
+        let now = counted.max(UnixMillis(clock.now().millis()));
+        *latest = (now, monotonic);
+        now
+    }
+}
+
+/// Whether a message that was tried `attempts` times is given up at `now`: its time is over, and
+/// the whole schedule was tried.
+pub(crate) fn is_expired(
+    config: &QueueConfig,
+    accepted_at: UnixMillis,
+    attempts: u32,
+    now: UnixMillis,
+) -> bool {
+    let tried = usize::try_from(attempts).unwrap_or(usize::MAX);
+    now >= plus(accepted_at, config.expire) && tried > config.retry.len()
+}
 
 /// Pause after failed attempt number `attempt`, which counts from 1. The last pause of the
 /// schedule is used again and again.
@@ -30,7 +74,69 @@ pub fn plus(at: UnixMillis, pause: Duration) -> UnixMillis {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+
+    use platform::{Pause, Timestamp};
+
     use super::*;
+
+    /// A clock that a test sets.
+    #[derive(Debug, Default)]
+    struct Hands {
+        wall: AtomicI64,
+        monotonic_ms: AtomicU64,
+    }
+
+    impl Clock for Hands {
+        fn now(&self) -> Timestamp {
+            Timestamp(self.wall.load(Ordering::Relaxed))
+        }
+
+        fn monotonic(&self) -> Duration {
+            Duration::from_millis(self.monotonic_ms.load(Ordering::Relaxed))
+        }
+
+        fn sleep(&self, _: Duration) -> Pause {
+            Box::pin(std::future::ready(()))
+        }
+    }
+
+    #[test]
+    fn the_queue_never_goes_back_in_time() {
+        let hands = Hands::default();
+        let timeline = Timeline::new(&hands);
+        #[rustfmt::skip]
+        let rows = [
+            // wall, monotonic, the queue's time, why
+            (1_000, 1_000, 1_000, "both go on"),
+            (500, 2_000, 2_000, "the wall clock was set back"),
+            (501, 3_000, 3_000, "and stays behind"),
+            (50_000, 4_000, 50_000, "set forward"),
+            (5_000, 5_000, 51_000, "and back again"),
+        ];
+        for (wall, monotonic, wanted, why) in rows {
+            hands.wall.store(wall, Ordering::Relaxed);
+            hands.monotonic_ms.store(monotonic, Ordering::Relaxed);
+            assert_eq!(timeline.now(&hands), UnixMillis(wanted), "R15: {why}");
+        }
+    }
+
+    #[test]
+    fn the_clock_alone_gives_nothing_up() {
+        let config = QueueConfig::default();
+        let day = |days: i64| UnixMillis(days * 24 * 60 * 60 * 1000);
+        #[rustfmt::skip]
+        let rows = [
+            (4, 100, false, "within its time"),
+            (5, 35, true, "tried for five days"),
+            (5, 7, true, "the whole schedule"),
+            (3650, 1, false, "R15: the clock jumped"),
+            (6, 6, false, "we were switched off for days: it gets its tries"),
+        ];
+        for (days, attempts, wanted, why) in rows {
+            assert_eq!(is_expired(&config, day(0), attempts, day(days)), wanted, "{why}");
+        }
+    }
 
     #[test]
     fn pauses_follow_the_schedule_and_stay_at_its_end() {

@@ -4,31 +4,38 @@
 //! RFC 5321 §4.5.5 and §6.1 (no notice to a null reverse-path).
 //! Not here: wording (`notice`).
 
+use std::time::Duration;
+
 use message::MessageId;
 use message::header;
 use message::report::Returned;
 use store::{
-    Attempt, Happening, NewEvent, Outcome, RecipientState, RecipientView, Summary, UnixMillis,
+    Accept, Attempt, Happening, NewEvent, Outcome, RecipientState, RecipientView, StoreError,
+    Summary, UnixMillis,
 };
 use tracing::warn;
 
-use super::Found;
-use super::schedule::{pause_before_retry, plus};
+use super::schedule::{is_expired, pause_before_retry, plus};
+use super::work::Found;
 use crate::Mta;
-use crate::notice::{Fate, Kind, Notice, Original};
-use crate::relay::{Told, may_be_duplicate};
+use crate::notice::{self, Fate, Kind, Notice, Original, Way};
+use crate::relay::{self, Told};
 
-/// Most of a message that goes back with a failure notice when RET=FULL asks for all of it.
+/// Most of a message that goes back with a failure notice when RET=FULL asks for all of it; of
+/// larger ones the header goes back (RFC 3461 §4.3 leaves that to us).
 const RETURNED_OCTETS_MAX: usize = 256 * 1024;
 
-/// What became of the recipients of one attempt; ready to be committed.
+/// Pause before what was put off without a try comes again.
+const PUT_OFF_PAUSE: Duration = Duration::from_secs(5 * 60);
+
+/// What became of the recipients of one job; ready to be committed.
 #[derive(Debug)]
 pub(super) struct Settled {
     pub(super) at: UnixMillis,
     pub(super) outcomes: Vec<Outcome>,
     pub(super) attempts: Vec<Attempt>,
     events: Vec<NewEvent>,
-    original: Facts,
+    about: About,
     /// What each kind of notice tells.
     news: Vec<(Kind, Vec<Fate>)>,
     returned: Returned,
@@ -36,7 +43,10 @@ pub(super) struct Settled {
 
 /// The parts of the submission that a notice needs.
 #[derive(Debug)]
-struct Facts(Summary);
+struct About {
+    summary: Summary,
+    message_id: Option<MessageId>,
+}
 
 pub(super) async fn settle(
     mta: &Mta,
@@ -44,18 +54,23 @@ pub(super) async fn settle(
     views: &[&RecipientView],
     found: Found,
 ) -> Settled {
-    let at = mta.now();
+    let message_id = summary.message_id.as_deref().and_then(|id| id.parse().ok());
     let mut settled = Settled {
-        at,
+        at: mta.now(),
         outcomes: Vec::new(),
         attempts: found.attempts,
         events: found.events,
-        original: Facts(summary.clone()),
+        about: About {
+            // Its recipients are not needed, and may be many.
+            summary: Summary { recipients: Vec::new(), ..summary.clone() },
+            message_id,
+        },
         news: Vec::new(),
         returned: Returned::Nothing,
     };
+    assert!(views.len() == found.told.len(), "each recipient has its answer");
     for (view, told) in views.iter().zip(&found.told) {
-        settled.recipient(mta, view, told, found.host.as_deref(), found.tells_success);
+        settled.recipient(mta, view, told);
     }
     if !settled.news.is_empty() {
         settled.returned = returned(mta, summary).await;
@@ -65,95 +80,121 @@ pub(super) async fn settle(
 
 /// What goes back with a notice: the header, or all of it where the sender asked for that.
 async fn returned(mta: &Mta, summary: &Summary) -> Returned {
-    let Some(message) = summary.message else { return Returned::Nothing };
-    let octets = match mta.world.store.read(message, 0, RETURNED_OCTETS_MAX).await {
-        Ok(octets) => octets,
+    match read_back(mta, summary).await {
+        Ok(octets) => {
+            let whole = summary.ret == Some(envelope::Return::Full)
+                && u64::try_from(octets.len()) == Ok(summary.octets);
+            if whole {
+                return Returned::Message(octets);
+            }
+            let end = header::head_end(&octets).unwrap_or(octets.len());
+            Returned::Header(octets.get(..end).unwrap_or_default().to_vec())
+        }
         Err(error) => {
             warn!(%error, "cannot read what a notice should return");
-            return Returned::Nothing;
+            Returned::Nothing
         }
-    };
-    let whole = summary.ret == Some(envelope::Return::Full)
-        && u64::try_from(octets.len()) == Ok(summary.octets);
-    if whole {
-        return Returned::Message(octets.to_vec());
     }
-    let end = header::head_end(&octets).unwrap_or(octets.len());
-    Returned::Header(octets.get(..end).unwrap_or_default().to_vec())
+}
+
+/// The first octets of the content, at most [`RETURNED_OCTETS_MAX`].
+async fn read_back(mta: &Mta, summary: &Summary) -> Result<Vec<u8>, StoreError> {
+    let Some(message) = summary.message else { return Ok(Vec::new()) };
+    let mut octets = Vec::new();
+    loop {
+        let left = RETURNED_OCTETS_MAX.saturating_sub(octets.len());
+        let at = octets.len() as u64;
+        if left == 0 || at >= summary.octets {
+            return Ok(octets);
+        }
+        let piece = mta.world.store.read(message, at, left).await?;
+        if piece.is_empty() {
+            return Ok(octets);
+        }
+        octets.extend_from_slice(&piece);
+    }
 }
 
 impl Settled {
-    fn recipient(
-        &mut self,
-        mta: &Mta,
-        view: &RecipientView,
-        told: &Told,
-        host: Option<&str>,
-        tells_success: bool,
-    ) {
-        let number = view.number;
-        if told.accepted {
-            let host = host.unwrap_or_default().to_owned();
-            if let Some(reply) = told.reply.clone() {
-                self.note(number, Happening::Accepted { host, reply }, "");
-            }
-            self.settle_one(view, told, RecipientState::Accepted);
-            if view.recipient.notify().success && !tells_success {
-                // RFC 3461 §5.2.2: the next server will not tell, so we say how far it got.
-                self.tell(Kind::Relayed, view, told, None);
-            }
-        } else if told.status.is_permanent() {
-            self.fail(view, told, &told.text);
-        } else if at_or_after(self.at, plus(self.original.0.accepted_at, mta.config.queue.expire)) {
-            let text = format!("tried until the time limit; the last answer: {}", told.text);
-            self.fail(view, told, &text);
-        } else {
-            self.defer(mta, view, told);
+    fn recipient(&mut self, mta: &Mta, view: &RecipientView, told: &Told) {
+        if told.kind == relay::Kind::CameBack {
+            return; // settled already, by the commit that delivered it
         }
-        if may_be_duplicate(told.stage, told.reply.as_ref()) {
-            warn!(recipient = number, "no reply to the final dot: it may arrive twice");
+        if told.is_taken() {
+            self.taken(view, told);
+            return;
+        }
+        if told.may_be_duplicate() {
+            warn!(recipient = view.number, "no reply to the end of content: may be duplicate");
+        }
+        let tried = u32::from(told.kind != relay::Kind::NotTried);
+        let attempts = view.attempts.saturating_add(tried);
+        let accepted_at = self.about.summary.accepted_at;
+        if told.status.is_permanent() {
+            self.fail(view, told, Kind::Failure, &told.text);
+        } else if is_expired(&mta.config.queue, accepted_at, attempts, self.at) {
+            let text = format!("tried until the time limit; the last answer: {}", told.text);
+            self.fail(view, told, Kind::Expired, &text);
+        } else {
+            self.defer(mta, view, told, attempts);
         }
     }
 
-    fn fail(&mut self, view: &RecipientView, told: &Told, reason: &str) {
+    fn taken(&mut self, view: &RecipientView, told: &Told) {
+        if let (Some(host), Some(reply)) = (told.host.clone(), told.reply.clone()) {
+            self.note(view.number, Happening::Accepted { host, reply }, "");
+        }
+        self.outcomes.push(outcome(view, told, RecipientState::Accepted));
+        if told.kind == relay::Kind::Taken && view.recipient.notify().success {
+            // RFC 3461 §5.2.2 (b): the next server will not tell, so we say how far it got.
+            self.tell(Kind::Relayed, view, told, None);
+        }
+    }
+
+    fn fail(&mut self, view: &RecipientView, told: &Told, kind: Kind, reason: &str) {
         self.note(view.number, Happening::Failed { reply: told.reply.clone() }, reason);
-        self.settle_one(view, told, RecipientState::Failed);
+        self.outcomes.push(outcome(view, told, RecipientState::Failed));
         if view.recipient.notify().failure {
-            let expired = !told.status.is_permanent();
-            let kind = if expired { Kind::Expired } else { Kind::Failure };
             self.tell(kind, view, told, None);
         } else {
             self.note(view.number, Happening::NotNoticed, "the sender did not want to hear of it");
         }
     }
 
-    fn defer(&mut self, mta: &Mta, view: &RecipientView, told: &Told) {
+    fn defer(&mut self, mta: &Mta, view: &RecipientView, told: &Told, attempts: u32) {
         let queue = &mta.config.queue;
-        let accepted_at = self.original.0.accepted_at;
+        let accepted_at = self.about.summary.accepted_at;
         let deadline = plus(accepted_at, queue.expire);
-        let pause = pause_before_retry(queue, view.attempts.saturating_add(1));
-        let due = plus(self.at, pause).min(deadline);
+        let late_at = plus(accepted_at, queue.delay_notice);
+        let wants_delay = view.recipient.notify().delay && !view.delay_told;
+        let tell = wants_delay && self.at >= late_at && self.at < deadline;
+        let now = mta.queue_now();
+        let pause = match told.kind {
+            relay::Kind::NotTried => PUT_OFF_PAUSE,
+            _ => pause_before_retry(queue, attempts),
+        };
+        let mut due = plus(now, pause);
+        // One more try when the sender would otherwise be told too late, or the message is over.
+        for limit in [deadline, late_at] {
+            let counts = limit == deadline || (wants_delay && !tell);
+            if counts && limit > now && limit < due {
+                due = limit;
+            }
+        }
+        let reason = match told.may_be_duplicate() {
+            true => format!("{}; they may have it all the same, and get it twice", told.text),
+            false => told.text.clone(),
+        };
         let deferred = Happening::Deferred { until: due, reply: told.reply.clone() };
-        self.note(view.number, deferred, &told.text);
-        let late = at_or_after(self.at, plus(accepted_at, queue.delay_notice));
-        let tell = late && !view.delay_told && view.recipient.notify().delay;
+        self.note(view.number, deferred, &reason);
         if tell {
             self.tell(Kind::Delay, view, told, Some(deadline));
         }
         self.outcomes.push(Outcome {
             due: Some(due),
             delay_told: tell,
-            ..outcome(view, told, RecipientState::Deferred, self.host())
+            ..outcome(view, told, RecipientState::Deferred)
         });
-    }
-
-    fn settle_one(&mut self, view: &RecipientView, told: &Told, state: RecipientState) {
-        let outcome = outcome(view, told, state, self.host());
-        self.outcomes.push(outcome);
-    }
-
-    fn host(&self) -> Option<String> {
-        self.attempts.last().map(|attempt| attempt.host.clone())
     }
 
     fn note(&mut self, number: u32, happening: Happening, reason: &str) {
@@ -161,16 +202,16 @@ impl Settled {
     }
 
     fn tell(&mut self, kind: Kind, view: &RecipientView, told: &Told, until: Option<UnixMillis>) {
-        if self.original.0.reverse_path.is_null() {
-            let reason = "a notice itself gets no notice (RFC 5321 §4.5.5)";
-            self.note(view.number, Happening::NotNoticed, reason);
+        if self.about.summary.reverse_path.is_null() {
+            let event = notice::nobody(self.at).of(view.number);
+            self.events.push(event);
             return;
         }
         let fate = Fate {
-            number: view.number,
+            number: Some(view.number),
             recipient: view.recipient.clone(),
             status: told.status,
-            host: self.host(),
+            host: told.host.clone(),
             reply: told.reply.clone(),
             text: told.text.clone(),
             last_attempt: self.at,
@@ -182,10 +223,9 @@ impl Settled {
         }
     }
 
-    /// The notices, written anew for each try to commit them.
-    pub(super) fn notices(&mut self, mta: &Mta) -> Vec<Notice> {
-        let summary = &self.original.0;
-        let message_id = summary.message_id.as_deref().and_then(|id| id.parse::<MessageId>().ok());
+    /// The notices, written anew for each try to commit them, and all events.
+    pub(super) fn notices(&self, mta: &Mta, way: Way) -> (Vec<Accept>, Vec<NewEvent>) {
+        let About { summary, message_id } = &self.about;
         let original = Original {
             id: summary.id,
             accepted_at: summary.accepted_at,
@@ -193,35 +233,42 @@ impl Settled {
             envelope_id: summary.envelope_id.as_ref(),
             message_id: message_id.as_ref(),
         };
-        let news = self.news.iter();
-        news.filter_map(|(kind, fates)| Notice::write(mta, *kind, &original, fates, &self.returned))
-            .collect()
-    }
-
-    /// All events, those of the notices included.
-    pub(super) fn events_with(&self, notices: &[Notice]) -> Vec<NewEvent> {
-        let told = notices.iter().flat_map(|notice| notice.events.iter());
-        self.events.iter().chain(told).cloned().collect()
+        let mut events = self.events.clone();
+        let mut notices = Vec::new();
+        for (kind, fates) in &self.news {
+            let returned = match kind {
+                // RFC 3461 §6.2: content comes back with failures only.
+                Kind::Failure | Kind::Expired => self.returned.clone(),
+                _ => header_of(&self.returned),
+            };
+            match Notice::write(mta, *kind, &original, fates, returned, way) {
+                Ok(Some(notice)) => {
+                    events.extend(notice.events);
+                    notices.push(notice.accept);
+                }
+                Ok(None) => events.push(notice::nobody(self.at)),
+                Err(error) => events.push(notice::unwritten(&original, *kind, &error)),
+            }
+        }
+        (notices, events)
     }
 }
 
-fn outcome(
-    view: &RecipientView,
-    told: &Told,
-    state: RecipientState,
-    host: Option<String>,
-) -> Outcome {
+fn header_of(returned: &Returned) -> Returned {
+    match returned {
+        Returned::Message(octets) => Returned::from_content(octets, envelope::Return::Headers),
+        other => other.clone(),
+    }
+}
+
+fn outcome(view: &RecipientView, told: &Told, state: RecipientState) -> Outcome {
     Outcome {
         recipient: view.number,
         state,
         due: None,
-        host,
+        host: told.host.clone(),
         reply: told.reply.clone(),
-        attempted: true,
+        attempted: told.kind != relay::Kind::NotTried,
         delay_told: false,
     }
-}
-
-fn at_or_after(now: UnixMillis, then: UnixMillis) -> bool {
-    now >= then
 }

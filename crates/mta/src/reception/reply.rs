@@ -52,6 +52,10 @@ pub(super) fn loops() -> Reply {
     Reply::new(554, EnhancedStatus::new(5, 4, 6), "This message goes in circles: too many hops")
 }
 
+pub(super) fn no_room() -> Reply {
+    Reply::new(452, EnhancedStatus::new(4, 3, 1), "Too much is coming in, please try again later")
+}
+
 /// The store's trouble, truthfully: whose fault it is, and whether trying again helps.
 pub(super) fn store_trouble(error: &StoreError) -> Reply {
     match error {

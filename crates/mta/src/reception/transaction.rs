@@ -1,144 +1,87 @@
-//! One message on its way in: from DATA to the commit, and the one place that says 250.
+//! One message on its way in: from MAIL to the commit, and the one place that says 250.
 //!
 //! ```text
-//!   content ─▶ head (until the empty line: checked, on submission completed) ─▶ spool
-//!           └▶ body ─────────────────────────────────────────────────────────▶ spool
-//!   end ─▶ delivery::plan ─▶ store.accept ─▶ 250 … as ID
+//!   MAIL, RCPT … ─▶ DATA: incoming ─▶ end: delivery::plan ─▶ store.accept ─▶ 250 … as ID
 //! ```
 //!
 //! Standards: RFC 5321 §4.1.1.4 (DATA), §6.1 (responsibility), §6.3 (loops).
-//! Not here: who gets the message (`delivery`), what a submission's header lacks (`submission`).
+//! Not here: who gets the message (`delivery`), what is looked at on the way (`incoming`).
+
+use std::sync::Arc;
 
 use directory::Login;
 use envelope::{EnhancedStatus, Recipient};
-use message::MessageId;
-use message::header::{self, HeaderSection};
 use smtp::Reply;
 use smtp::server::{self, Answer};
 use store::{
-    Accept, Announcement, Happening, NewEvent, Origin, OriginKind, Spool, SubmissionId, UnixMillis,
+    Accept, Happening, NewEvent, NewFate, Origin, OriginKind, Store, SubmissionId, UnixMillis,
 };
 use tracing::{info, warn};
 
+use super::incoming::{Facts, Incoming, Keep, Whole};
 use super::{Reception, Service, SmtpDrive, reply};
 use crate::delivery::{self, Plan};
 use crate::notice::{self, Original};
-use crate::report::{self, REPORT_OCTETS_MAX};
-use crate::{submission, trace};
-
-/// Most of a header section that is looked at. Longer ones are taken from other MTAs as they
-/// are, and refused on submission, where the header must be checked whole.
-const HEAD_OCTETS_MAX: usize = 1024 * 1024;
-
-/// A message with more Received fields goes in circles (RFC 5321 §6.3: at least 100).
-const RECEIVED_FIELDS_MAX: usize = 100;
+use crate::trace;
 
 /// A transaction from its MAIL on.
 #[derive(Debug)]
 pub(super) struct Transaction {
     pub(super) sender: server::Sender,
     pub(super) recipients: Vec<Recipient>,
-    incoming: Option<Incoming>,
+    stage: Stage,
 }
 
-/// Content that is arriving.
 #[derive(Debug)]
-struct Incoming {
+enum Stage {
+    /// Recipients come in.
+    Envelope,
+    /// Content comes in.
+    Content(Box<Open>),
+    /// Why the message cannot be taken; its content is thrown away as it comes.
+    Refused(Reply),
+}
+
+/// Content that comes in, under its own Received field.
+#[derive(Debug)]
+struct Open {
+    incoming: Incoming,
+    received: String,
+}
+
+/// A message that is whole, and what we know of it.
+struct Arrived {
     id: SubmissionId,
     at: UnixMillis,
+    sender: server::Sender,
     received: String,
-    spool: Box<dyn Spool>,
-    /// The header section, as far as it is known; as received, or as completed.
-    head: Vec<u8>,
-    head_ended: bool,
-    message_id: Option<MessageId>,
-    completed: Vec<String>,
-    /// The beginning of a notice's body, which may be a report about mail of ours.
-    report: Option<Vec<u8>>,
-    /// Why the message cannot be taken; what comes after it is thrown away.
-    refused: Option<Reply>,
-    /// Tells the store that a commit is coming.
-    _announcement: Announcement,
+    whole: Whole,
 }
 
 impl Transaction {
     pub(super) fn new(sender: server::Sender) -> Self {
-        Self { sender, recipients: Vec::new(), incoming: None }
+        Self { sender, recipients: Vec::new(), stage: Stage::Envelope }
     }
 
     /// Takes the next piece of content.
     pub(super) fn content(&mut self, reception: &Reception, login: Option<&Login>, octets: &[u8]) {
-        if let Some(incoming) = &mut self.incoming
-            && incoming.refused.is_none()
-            && let Err(refusal) = incoming.take(reception, login, octets)
+        if let Stage::Content(open) = &mut self.stage
+            && let Err(refusal) = open.incoming.take(reception, login, octets)
         {
-            incoming.refused = Some(refusal);
-        }
-    }
-}
-
-impl Incoming {
-    fn take(
-        &mut self,
-        reception: &Reception,
-        login: Option<&Login>,
-        octets: &[u8],
-    ) -> Result<(), Reply> {
-        if self.head_ended {
-            self.keep_report(octets);
-            return self.write(octets);
-        }
-        // The end of the head may straddle two pieces; a search never starts over.
-        let from = self.head.len().saturating_sub(3);
-        self.head.extend_from_slice(octets);
-        match header::head_end_from(&self.head, from) {
-            Some(end) => {
-                let body = self.head.split_off(end);
-                self.end_head(reception, login)?;
-                self.keep_report(&body);
-                self.write(&body)
-            }
-            None if self.head.len() > HEAD_OCTETS_MAX => match reception.config.service {
-                Service::Smtp { .. } => self.end_head(reception, login),
-                Service::Submission => Err(Reply::new(
-                    552,
-                    EnhancedStatus::new(5, 3, 4),
-                    "The header is larger than 1 MiB; send long lists in the body",
-                )),
-            },
-            None => Ok(()),
+            // What came before is let go of now, and not when the client is done.
+            self.stage = Stage::Refused(refusal);
         }
     }
 
-    /// The head is known: checks and, on submission, completes it.
-    fn end_head(&mut self, reception: &Reception, login: Option<&Login>) -> Result<(), Reply> {
-        self.head_ended = true;
-        if let (Service::Submission, Some(login)) = (&reception.config.service, login) {
-            let (head, changes) =
-                submission::complete(&reception.mta, login, &self.head, self.at, self.id)?;
-            self.head = head;
-            self.completed = changes;
+    /// What of the content is needed when it is whole.
+    fn keep(&self) -> Keep {
+        if self.sender.reverse_path.is_null() && self.recipients.len() == 1 {
+            Keep::Report
+        } else if self.recipients.iter().any(|recipient| recipient.notify().success) {
+            Keep::Head
+        } else {
+            Keep::Nothing
         }
-        let section = HeaderSection::parse(&self.head);
-        if section.header().count("Received") > RECEIVED_FIELDS_MAX {
-            return Err(reply::loops());
-        }
-        self.message_id = section.message_id();
-        let head = std::mem::take(&mut self.head);
-        let written = self.write(&head);
-        self.head = head;
-        written
-    }
-
-    fn keep_report(&mut self, octets: &[u8]) {
-        if let Some(report) = &mut self.report {
-            let room = REPORT_OCTETS_MAX.saturating_sub(report.len());
-            report.extend_from_slice(octets.get(..room).unwrap_or(octets));
-        }
-    }
-
-    fn write(&mut self, octets: &[u8]) -> Result<(), Reply> {
-        self.spool.write(octets).map_err(|error| reply::store_trouble(&error))
     }
 }
 
@@ -147,7 +90,10 @@ impl SmtpDrive {
     pub(super) fn content_begins(&mut self) -> Answer {
         match self.open_content() {
             Ok(()) => Answer::Accept,
-            Err(refusal) => refusal.into(),
+            Err(refusal) => {
+                warn!(peer = %self.peer, reply = %refusal, "content not taken");
+                refusal.into()
+            }
         }
     }
 
@@ -171,21 +117,9 @@ impl SmtpDrive {
             },
             at,
         });
-        let mut spool = mta.world.store.spool().map_err(|error| reply::store_trouble(&error))?;
-        spool.write(received.as_bytes()).map_err(|error| reply::store_trouble(&error))?;
-        transaction.incoming = Some(Incoming {
-            id,
-            at,
-            received,
-            spool,
-            head: Vec::new(),
-            head_ended: false,
-            message_id: None,
-            completed: Vec::new(),
-            report: transaction.sender.reverse_path.is_null().then(Vec::new),
-            refused: None,
-            _announcement: mta.world.store.announce(),
-        });
+        let keep = transaction.keep();
+        let incoming = Incoming::new(&self.reception, (id, at), &received, keep)?;
+        transaction.stage = Stage::Content(Box::new(Open { incoming, received }));
         Ok(())
     }
 
@@ -202,29 +136,35 @@ impl SmtpDrive {
 
     async fn commit(&mut self) -> Result<Reply, Reply> {
         let none_open = || Reply::new(503, EnhancedStatus::new(5, 5, 1), "No message is open");
-        let mut transaction = self.transaction.take().ok_or_else(none_open)?;
-        let mut incoming = transaction.incoming.take().ok_or_else(none_open)?;
-        if let Some(refusal) = incoming.refused.take() {
-            return Err(refusal);
-        }
-        if !incoming.head_ended {
-            incoming.end_head(&self.reception, self.login.as_ref())?;
-        }
-        let table = self.mta().world.directory.table();
-        let Transaction { sender, recipients, .. } = transaction;
-        let plan = delivery::plan(&table, &sender.reverse_path, &recipients, incoming.at);
-        self.refuse_circles(&plan, &incoming.head)?;
-        let all_local = plan.is_all_local();
-        let id = incoming.id;
-        let report = incoming.report.take().map(|body| [&incoming.head, body.as_slice()].concat());
-        let accept = self.accept_of(sender, plan, incoming)?;
-        match self.mta().world.store.accept(accept).await {
+        let Transaction { sender, recipients, stage } =
+            self.transaction.take().ok_or_else(none_open)?;
+        let Open { incoming, received } = match stage {
+            Stage::Content(open) => *open,
+            Stage::Refused(refusal) => return Err(refusal),
+            Stage::Envelope => return Err(none_open()),
+        };
+        let (id, at) = (incoming.id, incoming.at);
+        let mut whole = incoming.seal(&self.reception, self.login.as_ref())?;
+        let mut plan = self.plan(&sender, &recipients, at);
+        refuse_circles(&plan, &whole.facts)?;
+        let store = Arc::clone(&self.mta().world.store);
+        mind_quotas(store.as_ref(), &mut plan, whole.content.octets(), at).await?;
+        let report = match recipients.as_slice() {
+            [only] if !whole.body.is_empty() => {
+                let body = std::mem::take(&mut whole.body);
+                Some((only.address.clone(), [whole.head.as_slice(), &body].concat()))
+            }
+            _ => None,
+        };
+        let what = if plan.is_all_local() { "delivered" } else { "queued" };
+        let (accept, _announcement) =
+            self.accept_of(Arrived { id, at, sender, received, whole }, plan);
+        match store.accept(accept).await {
             Ok(_) => {
                 info!(peer = %self.peer, %id, "message accepted");
-                if let (Some(report), [addressee]) = (report, recipients.as_slice()) {
-                    report::learn(self.mta(), &addressee.address, &report).await;
+                if let Some((addressee, report)) = report {
+                    self.mta().reports.put(&addressee, &report);
                 }
-                let what = if all_local { "delivered" } else { "queued" };
                 let text = format!("Ok: {what} as {id}");
                 Ok(Reply::new(250, EnhancedStatus::new(2, 0, 0), text))
             }
@@ -235,43 +175,16 @@ impl SmtpDrive {
         }
     }
 
-    /// A message that was in this very mailbox before goes in circles.
-    fn refuse_circles(&self, plan: &Plan, head: &[u8]) -> Result<(), Reply> {
-        let section = HeaderSection::parse(head);
-        for field in section.header().all("Delivered-To") {
-            let value = field.value();
-            let again = plan.recipients.iter().any(|new| {
-                value.trim().eq_ignore_ascii_case(&new.recipient.address.to_string())
-                    && matches!(new.fate, store::NewFate::Deliver(_))
-            });
-            if again {
-                return Err(reply::loops());
-            }
-        }
-        Ok(())
+    fn plan(&self, sender: &server::Sender, recipients: &[Recipient], at: UnixMillis) -> Plan {
+        let table = self.mta().world.directory.table();
+        delivery::plan(&table, &sender.reverse_path, recipients, at)
     }
 
-    fn accept_of(
-        &self,
-        sender: server::Sender,
-        plan: Plan,
-        incoming: Incoming,
-    ) -> Result<Accept, Reply> {
-        let Incoming { id, at, received, spool, head, message_id, completed, .. } = incoming;
-        let content = spool.seal().map_err(|error| reply::store_trouble(&error))?;
-        let extended = self.hello.as_ref().is_some_and(|hello| hello.extended);
-        let protocol = trace::protocol(extended, self.tls.is_some(), self.login.is_some());
-        let origin = Origin {
-            kind: match self.reception.config.service {
-                Service::Smtp { .. } => OriginKind::Reception,
-                Service::Submission => OriginKind::Submission,
-            },
-            peer: Some(self.peer),
-            helo: self.hello.as_ref().map(|hello| hello.name.clone()),
-            protocol: Some(protocol.to_owned()),
-            tls: self.tls.clone(),
-            account: self.login.as_ref().map(|login| login.account),
-        };
+    fn accept_of(&self, arrived: Arrived, plan: Plan) -> (Accept, store::Announcement) {
+        let Arrived { id, at, sender, received, whole } = arrived;
+        let Whole { content, head, facts, announcement, .. } = whole;
+        let Facts { message_id, completed, .. } = facts;
+        let origin = self.origin();
         let mut events = vec![NewEvent::new(
             at,
             Happening::Received {
@@ -287,7 +200,6 @@ impl SmtpDrive {
         if !completed.is_empty() {
             events.push(NewEvent::new(at, Happening::Completed { changes: completed }, ""));
         }
-        events.extend(plan.events);
         let original = Original {
             id,
             accepted_at: at,
@@ -295,15 +207,12 @@ impl SmtpDrive {
             envelope_id: sender.envelope_id.as_ref(),
             message_id: message_id.as_ref(),
         };
-        let header = [received.as_bytes(), &head].concat();
-        let notices = notice::of_local_deliveries(
-            self.mta(),
-            &original,
-            &plan.recipients,
-            &header,
-            &mut events,
-        );
-        Ok(Accept {
+        let mut told = Vec::new();
+        let header = || [received.as_bytes(), &head].concat();
+        let notices = notice::of_arrival(self.mta(), &original, &plan, header, &mut told);
+        events.extend(plan.events);
+        events.extend(told);
+        let accept = Accept {
             id,
             at,
             origin,
@@ -318,6 +227,63 @@ impl SmtpDrive {
             events,
             notes: Vec::new(),
             notices,
-        })
+        };
+        (accept, announcement)
     }
+
+    fn origin(&self) -> Origin {
+        let extended = self.hello.as_ref().is_some_and(|hello| hello.extended);
+        let protocol = trace::protocol(extended, self.tls.is_some(), self.login.is_some());
+        Origin {
+            kind: match self.reception.config.service {
+                Service::Smtp { .. } => OriginKind::Reception,
+                Service::Submission => OriginKind::Submission,
+            },
+            peer: Some(self.peer),
+            helo: self.hello.as_ref().map(|hello| hello.name.clone()),
+            protocol: Some(protocol.to_owned()),
+            tls: self.tls.clone(),
+            account: self.login.as_ref().map(|login| login.account),
+        }
+    }
+}
+
+/// Now that the size is known: one full mailbox among several recipients waits in the queue,
+/// so that the others get the message. If it is the only one, the client keeps the message.
+async fn mind_quotas(
+    store: &dyn Store,
+    plan: &mut Plan,
+    octets: u64,
+    at: UnixMillis,
+) -> Result<(), Reply> {
+    let mut full = Vec::new();
+    for limited in &plan.limited {
+        match store.account_use(limited.account).await {
+            Ok(used) if used.octets.saturating_add(octets) <= limited.quota_octets => {}
+            Ok(_) => full.push(limited.number),
+            Err(error) => return Err(reply::store_trouble(&error)),
+        }
+    }
+    if full.is_empty() {
+        return Ok(());
+    }
+    if let [only] = plan.recipients.as_slice() {
+        return Err(reply::over_quota(&only.recipient.address));
+    }
+    plan.put_off(&full, at, "the mailbox is full");
+    Ok(())
+}
+
+/// A message that was in this very mailbox before goes in circles.
+fn refuse_circles(plan: &Plan, facts: &Facts) -> Result<(), Reply> {
+    for before in &facts.delivered_to {
+        let again = plan.recipients.iter().any(|new| {
+            matches!(new.fate, NewFate::Deliver(_))
+                && before.eq_ignore_ascii_case(&new.recipient.address.to_string())
+        });
+        if again {
+            return Err(reply::loops());
+        }
+    }
+    Ok(())
 }

@@ -1,7 +1,5 @@
 //! A letter's way through two systems, and what its author is told.
 
-mod support;
-
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +8,7 @@ use mta::QueueConfig;
 use smtp::server::Tls;
 use store::{Happening, RecipientState};
 
-use support::{Ports, System, Typist, Wishes};
+use crate::support::{Ports, System, Typist, Wishes};
 
 const LETTER: &str = "From: Ada <ada@a.test>\r\nTo: bob@b.test\r\nSubject: hello\r\n\
     Bcc: secret@b.test\r\n\r\nDear Bob,\r\n..a dotted line\r\n";

@@ -1,0 +1,313 @@
+//! One job: a submission's recipients at one domain.
+//!
+//! Standards: RFC 5321 §5.1 (hosts in order, until one takes it).
+//! Not here: what follows from the answers (`settle`).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use envelope::{Domain, EnhancedStatus};
+use platform::Shutdown;
+use smtp::client::Stage;
+use store::{Attempt, Finish, Happening, MessageId, NewEvent, RecipientView, StoreError, Summary};
+use tracing::{Instrument, error, info, info_span, warn};
+
+use super::lanes::Lanes;
+use super::settle::{self, Settled};
+use super::unreached::Unreached;
+use super::{LEASE, TROUBLE_PAUSE};
+use crate::notice::Way;
+use crate::relay::{self, Cargo, Ending, Kind, Told, Tried};
+use crate::routing::{self, ADDRESSES_MAX, Host};
+use crate::{Mta, queue::local};
+
+/// How long a job may talk to hosts, all of them together: enough for the largest message over a
+/// slow line. A host that answers each command just in time could go on for days otherwise.
+const TALK_MAX: Duration = Duration::from_secs(2 * 60 * 60);
+/// Hosts that are spoken to in one job; more that cannot be reached may be tried besides.
+const CONVERSATIONS_MAX: usize = 5;
+/// A commit of outcomes is tried until shortly before the lease ends.
+const COMMIT_MAX: Duration = Duration::from_secs(20 * 60 * 60);
+/// Longest pause between those tries.
+const COMMIT_PAUSE_MAX: Duration = Duration::from_secs(5 * 60);
+
+const _: () = assert!(
+    LEASE.as_secs() > TALK_MAX.as_secs() + COMMIT_MAX.as_secs() + COMMIT_PAUSE_MAX.as_secs(),
+    "a job must end before its lease does"
+);
+
+/// What all jobs share.
+#[derive(Debug)]
+pub(super) struct Work {
+    pub(super) mta: Arc<Mta>,
+    shutdown: Shutdown,
+    lanes: Lanes,
+    unreached: Unreached,
+}
+
+/// A submission's recipients at one domain.
+#[derive(Debug)]
+pub(super) struct Job {
+    pub(super) summary: Arc<Summary>,
+    pub(super) domain: Domain,
+    pub(super) numbers: Vec<u32>,
+}
+
+/// What a job found out.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    pub(super) attempts: Vec<Attempt>,
+    pub(super) events: Vec<NewEvent>,
+    /// One for each recipient, in their order.
+    pub(super) told: Vec<Told>,
+}
+
+impl Found {
+    /// The same for all.
+    fn all(told: &Told, recipients: usize) -> Self {
+        Self { told: vec![told.clone(); recipients], ..Self::default() }
+    }
+}
+
+/// We shut down before anything was handed over.
+struct GivenUp;
+
+impl Work {
+    pub(super) fn new(mta: Arc<Mta>, shutdown: Shutdown) -> Self {
+        let queue = &mta.config.queue;
+        let first_retry = queue.retry.iter().min().copied().unwrap_or(Duration::from_secs(60));
+        Self {
+            lanes: Lanes::new(queue.attempts_max),
+            unreached: Unreached::new(first_retry),
+            shutdown,
+            mta,
+        }
+    }
+
+    /// Tries a job's recipients, and commits what became of them.
+    pub(super) async fn run(&self, job: Job) {
+        let span = info_span!("deliver", id = %job.summary.id, domain = %job.domain);
+        self.deliver(job).instrument(span).await;
+        self.lanes.tidy();
+    }
+
+    async fn deliver(&self, job: Job) {
+        let Job { summary, domain, numbers } = job;
+        let views: Vec<_> =
+            summary.recipients.iter().filter(|view| numbers.contains(&view.number)).collect();
+        let found = match self.find_out(&summary, &domain, &views).await {
+            Ok(found) => found,
+            // Nothing happened. It is in the queue as before, and due.
+            Err(GivenUp) => return,
+        };
+        let settled = settle::settle(&self.mta, &summary, &views, found).await;
+        self.commit(&summary, settled).await;
+    }
+
+    async fn find_out(
+        &self,
+        summary: &Summary,
+        domain: &Domain,
+        views: &[&RecipientView],
+    ) -> Result<Found, GivenUp> {
+        let Some(message) = summary.message else {
+            // Perhaps a repair brings it back; until the time limit we wait for that.
+            error!("a waiting submission has no content: run `posthouse verify`");
+            let text = "we cannot find its content in our own store".to_owned();
+            let told = Told::ours(Kind::NotTaken, EnhancedStatus::new(4, 3, 0), text);
+            return Ok(Found::all(&told, views.len()));
+        };
+        let clock = self.mta.world.clock.as_ref();
+        let turn = tokio::select! {
+            turn = self.lanes.turn(clock, domain) => turn,
+            () = self.shutdown.begun() => return Err(GivenUp),
+        };
+        let Some(_turn) = turn else {
+            let text = format!("much mail waits for {domain}; this has not had its turn yet");
+            let told = Told::ours(Kind::NotTried, EnhancedStatus::new(4, 4, 5), text);
+            return Ok(Found::all(&told, views.len()));
+        };
+        if self.mta.world.directory.is_local(domain) {
+            return Ok(local::deliver(&self.mta, summary, message, views).await);
+        }
+        let route = tokio::select! {
+            route = routing::route(&self.mta, domain) => route,
+            () = self.shutdown.begun() => return Err(GivenUp),
+        };
+        match route {
+            Ok(plan) => self.try_hosts(summary, message, views, &plan).await,
+            Err(no_route) => {
+                let told = Told::ours(Kind::NotTaken, no_route.status, no_route.reason);
+                Ok(Found::all(&told, views.len()))
+            }
+        }
+    }
+
+    /// Tries host after host, until each recipient has an answer that counts.
+    async fn try_hosts(
+        &self,
+        summary: &Summary,
+        message: MessageId,
+        views: &[&RecipientView],
+        plan: &routing::Plan,
+    ) -> Result<Found, GivenUp> {
+        let mta = &self.mta;
+        let mut events = vec![routed(mta, &plan.hosts)];
+        let mut attempts = Vec::new();
+        let mut told: Vec<Option<Told>> = vec![None; views.len()];
+        let deadline = mta.world.clock.monotonic().saturating_add(TALK_MAX);
+        let mut targets = Vec::new();
+        for host in &plan.hosts {
+            targets.extend(host.addresses.iter().map(|address| (host, *address)));
+        }
+        targets.truncate(ADDRESSES_MAX);
+        let mut conversations = 0;
+        for (host, address) in targets {
+            let open = |told: &Option<Told>| told.as_ref().is_none_or(Told::is_worth_another_host);
+            let left: Vec<usize> =
+                told.iter().enumerate().filter(|(_, told)| open(told)).map(|(at, _)| at).collect();
+            if left.is_empty() || conversations >= CONVERSATIONS_MAX {
+                break;
+            }
+            let now = mta.world.clock.monotonic();
+            let results = if now >= deadline {
+                break;
+            } else if let Some(why) = self.unreached.why(address, now) {
+                let text = format!("not tried again so soon: {why}");
+                let status = EnhancedStatus::new(4, 4, 1);
+                vec![Told::silent(Stage::Connect, &host.name, status, text); left.len()]
+            } else {
+                let chosen: Vec<_> = left.iter().filter_map(|at| views.get(*at).copied()).collect();
+                let numbers: Vec<_> = chosen.iter().map(|view| view.number).collect();
+                let cargo = Cargo {
+                    envelope: &relay::envelope_for(summary, &chosen),
+                    message,
+                    octets: summary.octets,
+                    numbers: &numbers,
+                    deadline,
+                    shutdown: &self.shutdown,
+                };
+                let tried = relay::attempt(mta, host, address, &cargo).await;
+                match tried.ending {
+                    Ending::GivenUp => return Err(GivenUp),
+                    Ending::Reached => conversations += 1,
+                    Ending::Unreached => {
+                        let now = mta.world.clock.monotonic();
+                        self.unreached.remember(address, now, &tried.attempt.result);
+                    }
+                }
+                events.push(attempted(mta, &tried));
+                attempts.push(tried.attempt);
+                tried.results
+            };
+            for (at, later) in left.into_iter().zip(results) {
+                if let Some(told) = told.get_mut(at) {
+                    *told = Some(match told.take() {
+                        Some(before) => before.and_then(later),
+                        None => later,
+                    });
+                }
+            }
+        }
+        Ok(Found { attempts, events, told: completed(told, plan) })
+    }
+
+    /// Commits outcomes. The remote may have the message, so a store in trouble is asked again
+    /// for as long as the lease holds; what then is not stored would be sent once more.
+    async fn commit(&self, summary: &Summary, settled: Settled) {
+        let clock = &self.mta.world.clock;
+        let begun = clock.monotonic();
+        let mut pause = TROUBLE_PAUSE;
+        let mut way = Way::Direct;
+        loop {
+            let finish = settled.finish(&self.mta, summary, way);
+            let error = match self.mta.world.store.finish(finish).await {
+                Ok(()) => {
+                    for outcome in &settled.outcomes {
+                        let state = outcome.state.name();
+                        info!(recipient = outcome.recipient, state, "attempted");
+                    }
+                    return;
+                }
+                Err(error) => error,
+            };
+            let over = clock.monotonic().saturating_sub(begun) >= COMMIT_MAX;
+            if way == Way::Direct && is_of_notice(&error) {
+                // A notice cannot go into its mailbox; the queue will see about that.
+                way = Way::Queue;
+            } else if error.is_temporary() && !over {
+                warn!(%error, "outcome not stored yet");
+                clock.sleep(pause).await;
+                pause = (pause * 2).min(COMMIT_PAUSE_MAX);
+            } else {
+                error!(%error, "outcome not stored; what is still in the queue is tried again");
+                return;
+            }
+        }
+    }
+}
+
+/// Whether a commit of outcomes may have failed because of a notice in it.
+fn is_of_notice(error: &StoreError) -> bool {
+    !matches!(error, StoreError::Full | StoreError::Io { .. } | StoreError::Closed)
+}
+
+/// One answer for each recipient. A host that could not be looked up may be the one that takes
+/// what the others turned away.
+fn completed(told: Vec<Option<Told>>, plan: &routing::Plan) -> Vec<Told> {
+    let missing = plan
+        .missing
+        .as_ref()
+        .map(|missing| Told::ours(Kind::NotTaken, missing.status, missing.reason.clone()));
+    let none = || {
+        let text = "no host of the domain could be tried".to_owned();
+        Told::ours(Kind::NotTaken, EnhancedStatus::new(4, 4, 1), text)
+    };
+    let complete = |told: Option<Told>| {
+        let told = told.or_else(|| missing.clone()).unwrap_or_else(none);
+        match &missing {
+            Some(missing) if told.is_worth_another_host() && told.status.is_permanent() => {
+                missing.clone()
+            }
+            _ => told,
+        }
+    };
+    told.into_iter().map(complete).collect()
+}
+
+fn routed(mta: &Mta, hosts: &[Host]) -> NewEvent {
+    let listed = hosts.iter().map(|host| {
+        let addresses: Vec<_> = host.addresses.iter().map(ToString::to_string).collect();
+        format!("{} ({})", host.name, addresses.join(", "))
+    });
+    NewEvent::new(mta.now(), Happening::Routed { hosts: listed.collect() }, "")
+}
+
+fn attempted(mta: &Mta, tried: &Tried) -> NewEvent {
+    let last = tried.results.first();
+    let attempt = &tried.attempt;
+    let happening = Happening::Attempted {
+        host: attempt.host.clone(),
+        address: attempt.address,
+        port: attempt.port,
+        tls: attempt.tls.clone(),
+        stage: last.map(|told| told.stage.to_owned()).unwrap_or_default(),
+        reply: last.and_then(|told| told.reply.clone()),
+    };
+    let reason = last.filter(|told| told.reply.is_none()).map(|told| told.text.clone());
+    NewEvent::new(mta.now(), happening, reason.unwrap_or_default())
+}
+
+impl Settled {
+    fn finish(&self, mta: &Mta, summary: &Summary, way: Way) -> Finish {
+        let (notices, events) = self.notices(mta, way);
+        Finish {
+            submission: summary.id,
+            at: self.at,
+            outcomes: self.outcomes.clone(),
+            attempts: self.attempts.clone(),
+            events,
+            notices,
+        }
+    }
+}

@@ -1,0 +1,453 @@
+//! What is said to a host, and what it answers.
+//!
+//! Standards: RFC 5321 §3.3, §4.5.3.2 (timeouts), RFC 3207 (STARTTLS), RFC 6152 §3 (8-bit
+//! content), RFC 4954 (login at a smart host).
+//! Not here: the syntax (crate `smtp`), what follows from an answer (`queue`).
+
+use std::future::pending;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use envelope::EnhancedStatus;
+use platform::{ClientTls, Connection, ConnectionError};
+use sasl::Mechanism;
+use smtp::LineEnds;
+use smtp::client::{
+    self, Event, Fault, Interrupt, Outcome, Session, Speaker, Stage, TlsPolicy, Verdict,
+};
+use store::{StoreError, TlsRecord};
+
+use super::{Cargo, Ending, Kind, Told};
+use crate::reception::tls_record;
+use crate::routing::{Host, HostKind, tls_required};
+use crate::{Mta, RelayLogin};
+
+/// For a TCP connection to be made: longer only delays the next address.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
+/// For a TLS handshake.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(30);
+/// For the reply to QUIT: the message is settled, only its commit waits.
+const QUIT_TIMEOUT: Duration = Duration::from_secs(2);
+/// Content is read and sent in pieces of this size.
+const PIECE_OCTETS: usize = 64 * 1024;
+/// Most that is kept of what was said: two short lines for each of a thousand recipients.
+const TRANSCRIPT_OCTETS_MAX: usize = 256 * 1024;
+
+/// A conversation's result.
+pub(super) struct Talked {
+    pub(super) results: Vec<Told>,
+    pub(super) tls: Option<TlsRecord>,
+    pub(super) tls_failed: bool,
+    pub(super) ending: Ending,
+}
+
+/// A conversation with a host.
+pub(super) struct Conversation<'a> {
+    mta: &'a Mta,
+    host: &'a Host,
+    address: SocketAddr,
+    cargo: &'a Cargo<'a>,
+    session: Session,
+    transcript: &'a mut String,
+    tls: Option<TlsRecord>,
+    tls_failed: bool,
+    exchange: Option<sasl::Client>,
+    logged_in: bool,
+    sent: bool,
+    outcomes: Option<Vec<Told>>,
+    ending: Ending,
+    /// What was wrong with our own store.
+    store_trouble: Option<StoreError>,
+}
+
+impl<'a> Conversation<'a> {
+    pub(super) fn new(
+        mta: &'a Mta,
+        host: &'a Host,
+        address: SocketAddr,
+        cargo: &'a Cargo<'a>,
+        tls: TlsPolicy,
+        transcript: &'a mut String,
+    ) -> Self {
+        let config = client::Config {
+            hello: mta.config.hostname.to_string(),
+            tls,
+            // What was imported may have other line ends; on the wire there is only CRLF.
+            line_ends: LineEnds::Normalise,
+            ..client::Config::default()
+        };
+        Self {
+            mta,
+            host,
+            address,
+            cargo,
+            session: Session::new(config),
+            transcript,
+            tls: None,
+            tls_failed: false,
+            exchange: None,
+            logged_in: false,
+            sent: false,
+            outcomes: None,
+            ending: Ending::Unreached,
+            store_trouble: None,
+        }
+    }
+
+    pub(super) async fn run(mut self) -> Talked {
+        self.note(&format!("connecting to {} at {}", self.host.name, self.address));
+        let world = &self.mta.world;
+        let from = self.source();
+        let shutdown = self.cargo.shutdown;
+        let connecting = Connection::connect(
+            world.net.as_ref(),
+            Arc::clone(&world.clock),
+            from,
+            self.address,
+            CONNECT_TIMEOUT.min(self.time_left()),
+        );
+        let connected = tokio::select! {
+            biased;
+            connected = connecting => Some(connected),
+            () = shutdown.begun() => None,
+        };
+        match connected {
+            Some(Ok(connection)) => {
+                self.ending = Ending::Reached;
+                self.talk(connection).await;
+            }
+            Some(Err(error)) => {
+                self.note(&error.to_string());
+                let text = format!("{} at {}: {error}", self.host.name, self.address);
+                self.settle_all(&self.silent(Stage::Connect, EnhancedStatus::new(4, 4, 1), text));
+            }
+            None => self.ending = Ending::GivenUp,
+        }
+        let text = "the conversation ended early".to_owned();
+        self.settle_all(&self.silent(Stage::Connect, EnhancedStatus::new(4, 4, 2), text));
+        Talked {
+            results: self.outcomes.unwrap_or_default(),
+            tls: self.tls,
+            tls_failed: self.tls_failed,
+            ending: self.ending,
+        }
+    }
+
+    /// What is left until the deadline.
+    fn time_left(&self) -> Duration {
+        self.cargo.deadline.saturating_sub(self.mta.world.clock.monotonic())
+    }
+
+    fn silent(&self, stage: Stage, status: EnhancedStatus, text: String) -> Told {
+        Told::silent(stage, &self.host.name, status, text)
+    }
+
+    /// A source address of the target's family.
+    fn source(&self) -> Option<IpAddr> {
+        let is_v4 = self.address.is_ipv4();
+        self.mta.config.outbound.bind.iter().copied().find(|own| own.is_ipv4() == is_v4)
+    }
+
+    fn note(&mut self, text: &str) {
+        self.keep("* ", text);
+    }
+
+    fn keep(&mut self, speaker: &str, text: &str) {
+        if self.transcript.len() < TRANSCRIPT_OCTETS_MAX {
+            self.transcript.push_str(speaker);
+            self.transcript.push_str(text);
+            self.transcript.push('\n');
+        }
+    }
+
+    /// Gives every recipient that has no result yet this one.
+    fn settle_all(&mut self, told: &Told) {
+        let recipients = self.cargo.envelope.recipients.len();
+        self.outcomes.get_or_insert_with(|| vec![told.clone(); recipients]);
+    }
+
+    async fn talk(&mut self, mut connection: Connection) {
+        let mut input = Vec::new();
+        let clock = Arc::clone(&self.mta.world.clock);
+        let mut step = self.session.progress();
+        let mut step_began = clock.monotonic();
+        loop {
+            while let Some(event) = self.session.poll() {
+                self.event(event, &mut connection).await;
+            }
+            self.keep_transcript();
+            // A time limit is for a whole reply: single octets do not start it anew.
+            if self.session.progress() != step {
+                (step, step_began) = (self.session.progress(), clock.monotonic());
+            }
+            let spent = clock.monotonic().saturating_sub(step_began);
+            let within = self.timeout().saturating_sub(spent).min(self.time_left());
+            let output = self.session.take_output();
+            if !output.is_empty() && connection.write(&output, within).await.is_err() {
+                self.session.interrupt(Interrupt::Lost);
+                continue;
+            }
+            if self.session.is_closed() {
+                break;
+            }
+            input.clear();
+            match self.read(&mut connection, &mut input, within).await {
+                None => {
+                    self.note("we shut down; nothing was handed over");
+                    self.ending = Ending::GivenUp;
+                    self.session.interrupt(Interrupt::Abandoned);
+                }
+                Some(Ok(0)) => self.session.interrupt(Interrupt::Lost),
+                Some(Ok(_)) => self.session.receive(&input),
+                Some(Err(ConnectionError::TimedOut { .. })) => {
+                    self.session.interrupt(Interrupt::TimedOut);
+                }
+                Some(Err(_)) => self.session.interrupt(Interrupt::Lost),
+            }
+        }
+        self.keep_transcript();
+        connection.close().await;
+    }
+
+    /// Reads what the server says. `None` when we shut down and the server can have nothing yet:
+    /// then nothing is lost by giving up.
+    async fn read(
+        &self,
+        connection: &mut Connection,
+        input: &mut Vec<u8>,
+        within: Duration,
+    ) -> Option<Result<usize, ConnectionError>> {
+        let may_leave = self.outcomes.is_none() && self.session.stage() < Stage::Data;
+        let shutdown = self.cargo.shutdown;
+        tokio::select! {
+            biased;
+            read = connection.read(input, within) => Some(read),
+            () = async { if may_leave { shutdown.begun().await } else { pending().await } } => None,
+        }
+    }
+
+    /// The session's own time limit; nothing depends on the reply to QUIT, and the outcome waits
+    /// for it.
+    fn timeout(&self) -> Duration {
+        match self.session.stage() {
+            Stage::Quit => QUIT_TIMEOUT,
+            _ => self.session.timeout(),
+        }
+    }
+
+    fn keep_transcript(&mut self) {
+        for entry in self.session.take_transcript() {
+            let speaker = match entry.speaker {
+                Speaker::Client => "> ",
+                Speaker::Server => "< ",
+                Speaker::Note => "* ",
+            };
+            self.keep(speaker, &entry.text);
+        }
+    }
+
+    async fn event(&mut self, event: Event, connection: &mut Connection) {
+        match event {
+            Event::TlsNeeded => self.enter_tls(connection).await,
+            Event::Ready => self.ready().await,
+            Event::Challenge(challenge) => self.challenge(&challenge),
+            Event::Authenticated(_) => {
+                self.logged_in =
+                    self.exchange.take().is_none_or(|exchange| exchange.finish().is_ok());
+                if !self.logged_in {
+                    self.fail_login("the smart host did not prove that it knows the password");
+                }
+            }
+            Event::AuthRefused(verdict) => {
+                let told = self.told(&Outcome { stage: Stage::Auth, verdict });
+                self.fail_login(&format!("the smart host refused our login: {}", told.text));
+            }
+            Event::ContentWanted => self.content(connection).await,
+            Event::TransactionDone(outcomes) => {
+                self.outcomes = Some(outcomes.iter().map(|outcome| self.told(outcome)).collect());
+            }
+            Event::Closed(client::Ending::Failed(outcome)) => {
+                self.settle_all(&self.told(&outcome));
+            }
+            _ => {}
+        }
+    }
+
+    fn told(&self, outcome: &Outcome) -> Told {
+        match (&self.store_trouble, &outcome.verdict) {
+            (Some(error), Verdict::Failed(Fault::Abandoned)) => {
+                let text = format!("our own store could not give the content: {error}");
+                Told::ours(Kind::NotTaken, EnhancedStatus::new(4, 3, 0), text)
+            }
+            _ => Told::of(outcome, &self.host.name, self.session.capabilities().dsn),
+        }
+    }
+
+    async fn enter_tls(&mut self, connection: &mut Connection) {
+        self.keep_transcript();
+        // What the server must see before the handshake is written by now or never.
+        let output = self.session.take_output();
+        if connection.write(&output, HANDSHAKE_TIMEOUT).await.is_err() {
+            self.session.interrupt(Interrupt::Lost);
+            return;
+        }
+        let world = &self.mta.world;
+        // A password goes only to a host that proved to be the one.
+        let must_prove = tls_required(self.mta, self.host.kind) || self.login().is_some();
+        let tls: &ClientTls =
+            if must_prove { &world.verified_tls } else { &world.opportunistic_tls };
+        match connection
+            .enter_tls(tls, &self.host.name, HANDSHAKE_TIMEOUT.min(self.time_left()))
+            .await
+        {
+            Ok(facts) => {
+                let record = tls_record(&facts);
+                let verified = record.verified.as_deref().unwrap_or("not verified");
+                let line = format!("{} with {}, {verified}", record.version, record.cipher);
+                self.note(&line);
+                self.tls = Some(record);
+                self.session.enter_tls();
+            }
+            Err(error) => {
+                self.tls_failed = !must_prove;
+                self.note(&format!("TLS handshake: {error}"));
+                let text = format!("{}: no secure connection: {error}", self.host.name);
+                let status = EnhancedStatus::new(4, 7, 5);
+                self.settle_all(&self.silent(Stage::StartTls, status, text));
+                self.session.interrupt(Interrupt::Lost);
+            }
+        }
+    }
+
+    /// Logs in first where that is wanted, then sends, then leaves.
+    async fn ready(&mut self) {
+        if self.sent {
+            self.session.quit();
+            return;
+        }
+        if let Some(login) = self.login() {
+            let login = login.clone();
+            match self.best_mechanism() {
+                Some(mechanism) => return self.begin_login(mechanism, &login),
+                None => return self.fail_login("the smart host offers no login that we know"),
+            }
+        }
+        if let Some(told) = self.cannot_carry().await {
+            self.note(&told.text);
+            self.settle_all(&told);
+            self.session.quit();
+            return;
+        }
+        self.sent = true;
+        self.session.send(self.cargo.envelope, Some(self.cargo.octets));
+    }
+
+    fn login(&self) -> Option<&'a RelayLogin> {
+        let relay = self.mta.config.outbound.relay.as_ref()?;
+        let wanted = self.host.kind == HostKind::SmartHost && self.exchange.is_none();
+        relay.login.as_ref().filter(|_| wanted && !self.logged_in)
+    }
+
+    fn best_mechanism(&self) -> Option<Mechanism> {
+        let offered = &self.session.capabilities().mechanisms;
+        sasl::offered().iter().copied().find(|ours| offered.iter().any(|name| name == ours.name()))
+    }
+
+    fn begin_login(&mut self, mechanism: Mechanism, login: &RelayLogin) {
+        let mut random = [0; sasl::Nonce::RANDOM_OCTETS];
+        self.mta.world.random.fill(&mut random);
+        let nonce = sasl::Nonce::new(random);
+        let password = login.password.clone();
+        let mut exchange = sasl::Client::new(mechanism, &login.username, password, nonce);
+        let initial = exchange.initial_response();
+        self.session.authenticate(mechanism.name(), initial.as_deref().map(Vec::as_slice));
+        self.exchange = Some(exchange);
+    }
+
+    fn challenge(&mut self, challenge: &[u8]) {
+        let response = self.exchange.as_mut().map(|exchange| exchange.step(challenge));
+        match response {
+            Some(Ok(response)) => self.session.respond(&response),
+            _ => self.session.cancel_login(),
+        }
+    }
+
+    fn fail_login(&mut self, text: &str) {
+        self.note(text);
+        let status = EnhancedStatus::new(4, 7, 8);
+        self.settle_all(&self.silent(Stage::Auth, status, text.to_owned()));
+        self.session.quit();
+    }
+
+    /// Why this server cannot get the content as it is. RFC 6152 §3: 8-bit content must not go to
+    /// a server that does not offer 8BITMIME. Converting it would break its signatures, and is not
+    /// done here; so the sender hears of it, unless another host can take it.
+    async fn cannot_carry(&self) -> Option<Told> {
+        if self.session.capabilities().eight_bit_mime {
+            return None;
+        }
+        let mut offset = 0u64;
+        loop {
+            // What is wrong with our store is found out again when it is sent.
+            let Ok(Some(piece)) = self.piece(offset).await else { return None };
+            if !piece.is_ascii() {
+                let text = format!(
+                    "{} takes no 8-bit content (RFC 6152), which this message has",
+                    self.host.name
+                );
+                return Some(self.silent(Stage::Hello, EnhancedStatus::new(5, 6, 3), text));
+            }
+            offset = offset.saturating_add(piece.len() as u64);
+        }
+    }
+
+    /// The piece of the content at `offset`; `None` behind the last one. Less than all of it is
+    /// an error, never the end: nobody shall get half a message for a whole one.
+    async fn piece(&self, offset: u64) -> Result<Option<Bytes>, StoreError> {
+        let Cargo { message, octets, .. } = *self.cargo;
+        if offset >= octets {
+            return Ok(None);
+        }
+        let piece = self.mta.world.store.read(message, offset, PIECE_OCTETS).await?;
+        if piece.is_empty() {
+            return Err(StoreError::Damaged {
+                what: format!("message {}", message.0),
+                reason: format!("it has {offset} octets and not {octets}"),
+            });
+        }
+        Ok(Some(piece))
+    }
+
+    /// Streams the content; never holds more than a piece of it.
+    async fn content(&mut self, connection: &mut Connection) {
+        let mut offset = 0u64;
+        loop {
+            let piece = match self.piece(offset).await {
+                Ok(Some(piece)) => piece,
+                Ok(None) => break,
+                Err(error) => {
+                    self.note(&format!("our own store: {error}"));
+                    self.store_trouble = Some(error);
+                    // Without the final dot the server has nothing (RFC 5321 §4.1.1.4).
+                    self.session.interrupt(Interrupt::Abandoned);
+                    return;
+                }
+            };
+            offset = offset.saturating_add(piece.len() as u64);
+            if self.session.content(&piece).is_err() {
+                return;
+            }
+            let output = self.session.take_output();
+            let within = self.session.timeout().min(self.time_left());
+            if connection.write(&output, within).await.is_err() {
+                self.session.interrupt(Interrupt::Lost);
+                return;
+            }
+        }
+        if let Err(error) = self.session.content_end() {
+            self.note(&error.to_string());
+        }
+    }
+}
