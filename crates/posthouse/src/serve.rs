@@ -15,6 +15,7 @@
 mod certificate;
 mod listeners;
 pub(crate) mod log;
+mod upkeep;
 mod wiring;
 
 use std::io::{self, Write};
@@ -74,6 +75,7 @@ pub(crate) async fn run(config: &Config, until: Until) -> Result<Exit, Failure> 
     let ready = listeners.ready_line();
     listeners.serve(config, &engine, &mta, &certificate, &shutdown)?;
     tokio::spawn(control.run(Arc::clone(&engine), shutdown.clone()));
+    tokio::spawn(upkeep::run(Arc::clone(&engine), shutdown.clone()));
     let queue = tokio::spawn(mta::queue::run(mta, shutdown.clone()));
     info!(hostname = %config.hostname, data_dir = %config.data_dir.display(), "serving");
     tell_ready(&ready);

@@ -7,6 +7,7 @@
 
 use std::io;
 use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -37,6 +38,7 @@ const PAUSE: Duration = Duration::from_millis(200);
 #[derive(Debug)]
 pub(crate) struct ControlSocket {
     listener: UnixListener,
+    path: PathBuf,
     commands: Arc<Semaphore>,
 }
 
@@ -53,7 +55,7 @@ impl ControlSocket {
         let listener = UnixListener::bind(near.socket()).map_err(|error| failed(&error))?;
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))
             .map_err(|error| failed(&error))?;
-        Ok(Self { listener, commands: Arc::new(Semaphore::new(COMMANDS_MAX)) })
+        Ok(Self { listener, path, commands: Arc::new(Semaphore::new(COMMANDS_MAX)) })
     }
 
     /// Takes commands until we shut down.
@@ -90,6 +92,14 @@ impl ControlSocket {
             }
             drop((place, hold));
         });
+    }
+}
+
+impl Drop for ControlSocket {
+    /// Who comes now finds nobody, instead of one that does not answer. After a crash the next
+    /// server removes it.
+    fn drop(&mut self) {
+        RealDisk.remove(&self.path).ok();
     }
 }
 

@@ -28,6 +28,9 @@ const LINES_MAX: usize = 4096;
 /// The variable that sets the filter, as `tracing_subscriber` has it.
 const FILTER_VARIABLE: &str = "POSTHOUSE_LOG";
 
+/// How much is gathered for one write.
+const WRITE_OCTETS: usize = 64 * 1024;
+
 /// How long the last lines may take to be written.
 const LAST_LINES: Duration = Duration::from_secs(1);
 
@@ -105,18 +108,27 @@ impl Lines {
     }
 }
 
-/// Writes lines as they come, and how many were lost. Each write may fail without harm.
+/// Writes lines as they come, those that wait together at once, and how many were lost. Each
+/// write may fail without harm.
 fn write(waiting: &Receiver<Entry>, lost: &AtomicU64, mut out: impl Write) {
-    while let Ok(entry) = waiting.recv() {
-        match entry {
-            Entry::Line(line) => {
-                out.write_all(&line).ok();
+    let mut text = Vec::new();
+    while let Ok(first) = waiting.recv() {
+        let mut next = Some(first);
+        while let Some(entry) = next.take() {
+            match entry {
+                Entry::Line(line) => text.extend_from_slice(&line),
+                Entry::Flush(written) => {
+                    out.write_all(&text).and_then(|()| out.flush()).ok();
+                    text.clear();
+                    written.try_send(()).ok();
+                }
             }
-            Entry::Flush(written) => {
-                out.flush().ok();
-                written.try_send(()).ok();
+            if text.len() < WRITE_OCTETS {
+                next = waiting.try_recv().ok();
             }
         }
+        out.write_all(&text).ok();
+        text.clear();
         let lost = lost.swap(0, Ordering::Relaxed);
         if lost > 0 {
             writeln!(out, "{lost} log lines were lost: nobody wrote them fast enough").ok();
@@ -172,16 +184,22 @@ mod tests {
         let place = Arc::new(Mutex::new(Vec::new()));
         let held = place.lock().expect("whole");
         let mut lines = Lines::new(Stuck(Arc::clone(&place)));
-        for _ in 0..LINES_MAX + 100 {
-            lines.write_all(b"a line\n").expect("taken");
+        let line = [b"x".repeat(99), b"\n".to_vec()].concat();
+        for _ in 0..LINES_MAX * 2 {
+            lines.write_all(&line).expect("taken");
         }
         drop(held);
         // The writer may still be on its way through the queue.
         let mut written = String::new();
-        while !written.contains("log lines were lost") {
+        for _ in 0..1_000_000 {
             written = String::from_utf8(place.lock().expect("whole").clone()).expect("text");
+            if written.contains("log lines were lost") {
+                break;
+            }
             std::thread::yield_now();
         }
-        assert!(written.starts_with("a line\n"));
+        let kept = written.lines().filter(|line| line.starts_with('x')).count();
+        assert!((LINES_MAX..LINES_MAX * 2).contains(&kept), "{kept} were kept");
+        assert!(written.contains("log lines were lost"));
     }
 }

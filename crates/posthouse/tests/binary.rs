@@ -1,0 +1,431 @@
+//! The program as users run it: exit codes, what stands on which stream, with and without a
+//! server, and how a server begins and ends.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use tempfile::TempDir;
+
+/// A folder with a configuration.
+struct Site {
+    folder: TempDir,
+}
+
+const CONFIGURATION: &str = r#"
+hostname = "mx.example.org"
+data_dir = "data"
+[[listener]]
+protocol = "smtp"
+bind = ["127.0.0.1:0"]
+tls = "starttls"
+[[listener]]
+protocol = "pop3"
+bind = ["127.0.0.1:0"]
+tls = "implicit"
+"#;
+
+impl Site {
+    fn new(configuration: &str) -> Self {
+        let site = Self { folder: TempDir::new().expect("a folder") };
+        fs::OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .open(site.path("posthouse.toml"))
+            .and_then(|mut file| file.write_all(configuration.as_bytes()))
+            .expect("written");
+        site
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_posthouse"));
+        command.current_dir(self.folder.path()).stdin(Stdio::null());
+        command
+    }
+
+    /// Runs a command with this on its standard input.
+    fn run_with(&self, arguments: &[&str], input: &str) -> Said {
+        let mut child = self
+            .command()
+            .args(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("started");
+        let mut stdin = child.stdin.take().expect("piped");
+        // A command that does not read may be gone already.
+        stdin.write_all(input.as_bytes()).ok();
+        drop(stdin);
+        Said::of(&child.wait_with_output().expect("ended"))
+    }
+
+    fn run(&self, arguments: &[&str]) -> Said {
+        self.run_with(arguments, "")
+    }
+
+    fn serve(&self) -> Server {
+        let stderr = fs::OpenOptions::new().create(true).append(true).open(self.path("log"));
+        let mut child = self
+            .command()
+            .arg("serve")
+            .stdout(Stdio::piped())
+            .stderr(stderr.expect("a log"))
+            .spawn()
+            .expect("started");
+        let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
+        let ready = lines.next().expect("a line").expect("text");
+        assert!(ready.starts_with("ready "), "{ready}");
+        Server { child, ready }
+    }
+}
+
+/// What a command said.
+#[derive(Debug)]
+struct Said {
+    code: Option<i32>,
+    out: String,
+    err: String,
+}
+
+impl Said {
+    fn of(output: &Output) -> Self {
+        Self {
+            code: output.status.code(),
+            out: String::from_utf8_lossy(&output.stdout).into_owned(),
+            err: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+
+    #[track_caller]
+    fn done(self) -> String {
+        assert_eq!(self.code, Some(0), "{self:?}");
+        self.out
+    }
+
+    #[track_caller]
+    fn fails_with(&self, code: i32, words: &str) {
+        assert_eq!(self.code, Some(code), "{self:?}");
+        assert!(self.err.starts_with("error: ") && self.err.contains(words), "{self:?}");
+        assert!(self.out.is_empty(), "data of a failure: {self:?}");
+    }
+}
+
+/// A server that is killed when the test fails.
+struct Server {
+    child: Child,
+    ready: String,
+}
+
+impl Server {
+    fn address(&self, label: &str) -> &str {
+        let found = self.ready.split(' ').find_map(|word| word.strip_prefix(label));
+        found.and_then(|rest| rest.strip_prefix('=')).expect(label)
+    }
+
+    fn signal(&self, signal: Signal) {
+        let pid = i32::try_from(self.child.id()).expect("a process id");
+        kill(Pid::from_raw(pid), signal).expect("sent");
+    }
+
+    fn end(mut self) -> Option<i32> {
+        self.signal(Signal::SIGTERM);
+        self.child.wait().expect("ended").code()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
+
+/// The same commands, whoever does them.
+fn administer(site: &Site) {
+    site.run(&["domain", "add", "example.org"]).done();
+    site.run(&["domain", "add", "Example.NET"]).done();
+    assert_eq!(site.run(&["domain", "list"]).done(), "example.net\nexample.org\n");
+    site.run_with(
+        &["account", "add", "anna@example.org", "bob@example.org", "--password-stdin"],
+        "correct horse\n",
+    )
+    .done();
+    let made = site.run(&["account", "add", "eve@example.net", "--quota", "1GiB"]);
+    assert!(made.done().starts_with("eve@example.net  password "));
+    let accounts = site.run(&["--json", "account", "list"]).done();
+    let accounts: Vec<serde_json::Value> =
+        accounts.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    assert_eq!(accounts.len(), 3);
+    let eve = accounts.iter().find(|found| found["address"] == "eve@example.net").expect("eve");
+    assert_eq!((&eve["messages"], &eve["quota"]), (&0.into(), &(1_u64 << 30).into()));
+
+    site.run(&["alias", "add", "@example.net", "anna@example.org", "x@elsewhere.example"]).done();
+    let aliases = site.run(&["--json", "alias", "list"]).done();
+    assert!(aliases.contains(r#""alias":"@example.net""#), "{aliases}");
+    site.run(&["alias", "remove", "@example.net"]).done();
+    assert_eq!(site.run(&["alias", "list"]).done(), "", "no entries are no output");
+    assert_eq!(site.run(&["queue", "list"]).done(), "");
+    site.run_with(&["account", "password", "bob@example.org", "--password-stdin"], "new word!\n")
+        .done();
+    site.run(&["account", "remove", "bob@example.org"]).done();
+    site.run(&["verify"]).done();
+
+    site.run(&["domain", "remove", "example.org"]).fails_with(1, "in use");
+    site.run(&["account", "add", "a@elsewhere.example"]).fails_with(1, "posthouse domain add");
+    site.run(&["account", "show", "no@example.org"]).fails_with(1, "there is no account");
+    site.run(&["account", "add", "anna@example.org"]).fails_with(1, "exists already");
+    site.run(&["trace", "nothing@example.org"]).fails_with(1, "nothing is known");
+    site.run(&["queue", "show", "01ARZ3NDEKTSV4RRFFQ69G5FAV"]).fails_with(1, "no submission");
+}
+
+#[test]
+fn commands_work_without_a_server() {
+    administer(&Site::new(CONFIGURATION));
+}
+
+#[test]
+fn commands_work_beside_a_server() {
+    let site = Site::new(CONFIGURATION);
+    let server = site.serve();
+    administer(&site);
+    assert_eq!(server.end(), Some(0));
+    let left = site.run(&["account", "list"]).done();
+    assert_eq!(left.lines().count(), 2, "what the server did is there afterwards: {left}");
+}
+
+#[test]
+fn wrong_use_is_told_and_does_nothing() {
+    let site = Site::new(CONFIGURATION);
+    let table: [(&[&str], &str, &str); 8] = [
+        (&["domain", "ad", "example.org"], "unrecognized subcommand", "a typo"),
+        (&["serve", "--daemon"], "unexpected argument", "an unknown option"),
+        (&["account", "add"], "ADDRESSES", "a missing argument"),
+        (&["account", "add", "no-address"], "invalid value", "no address"),
+        (&["account", "add", "a@example.org", "--quota", "2GB"], "is not a size", "a bad size"),
+        (&["account", "add", "a@example.org", "--password", "x"], "--password-stdin", "C07"),
+        (&["account", "password", "a@example.org", "x"], "--password-stdin", "C07"),
+        (&["queue", "show", "1"], "is not an id", "no id"),
+    ];
+    for (arguments, words, why) in table {
+        let said = site.run(arguments);
+        said.fails_with(2, words);
+        assert!(!said.err.contains("hunter2"), "{why}");
+        assert!(!site.path("data").exists(), "{why}: nothing is made");
+    }
+    let said = site.run_with(&["account", "add", "a@example.org", "--password-stdin"], "");
+    said.fails_with(1, "the password cannot be read");
+}
+
+#[test]
+fn a_bad_configuration_stops_everything_with_its_place() {
+    let site = Site::new("hostname = \"mx.example.org\"\ndata_dir = \"data\"\nlisteners = 1\n");
+    for arguments in [&["serve"] as &[&str], &["domain", "list"]] {
+        let said = site.run(arguments);
+        said.fails_with(1, "(./posthouse.toml:3:1): did you mean \"listener\"?");
+    }
+    let said = site.run(&["check"]);
+    assert_eq!(said.code, Some(1));
+    assert!(said.out.starts_with("error"), "{said:?}");
+    site.run(&["--config", "none.toml", "domain", "list"]).fails_with(1, "none.toml");
+    assert!(!site.path("data").exists());
+}
+
+#[test]
+fn help_is_for_whoever_asks_nothing() {
+    let site = Site::new(CONFIGURATION);
+    let help = site.run(&[]).done();
+    assert!(help.contains("posthouse try"), "{help}");
+    assert_eq!(site.run(&["--help"]).done(), help);
+    assert!(site.run(&["--version"]).done().starts_with("posthouse "));
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_failure() {
+    let site = Site::new(CONFIGURATION);
+    site.run(&["domain", "add", "example.org"]).done();
+    let mut child = site
+        .command()
+        .args(["domain", "list"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("started");
+    drop(child.stdout.take());
+    let said = Said::of(&child.wait_with_output().expect("ended"));
+    assert_eq!((said.code, said.err.as_str()), (Some(0), ""));
+}
+
+#[test]
+fn init_makes_a_server_that_starts_and_never_overwrites() {
+    let site = Site::new(CONFIGURATION);
+    let arguments =
+        ["init", "--dir", "srv", "--hostname", "mx.example.org", "--domain", "example.org"];
+    let said = site.run(&arguments).done();
+    for words in [
+        "account   postmaster@example.org\npassword  ",
+        "MX   10 mx.example.org.",
+        "v=spf1 mx -all",
+        "_submissions._tcp.example.org.",
+        "posthouse --config srv/posthouse.toml check",
+    ] {
+        assert!(said.contains(words), "{words} in {said}");
+    }
+    let before = fs::read_to_string(site.path("srv/posthouse.toml")).expect("written");
+    site.run(&arguments).fails_with(1, "never overwrites");
+    let after = fs::read_to_string(site.path("srv/posthouse.toml")).expect("there");
+    assert_eq!(before, after);
+    let accounts = site.run(&["--config", "srv/posthouse.toml", "account", "list"]).done();
+    assert!(accounts.starts_with("postmaster@example.org"));
+
+    let foreign = ["--admin", "me@elsewhere.example"];
+    let mut arguments = arguments.to_vec();
+    arguments[2] = "other";
+    arguments.extend(foreign);
+    site.run(&arguments).fails_with(2, "is not an address of example.org");
+    assert!(!site.path("other").exists());
+}
+
+#[test]
+fn the_second_server_hears_who_the_first_one_is() {
+    let site = Site::new(CONFIGURATION);
+    let server = site.serve();
+    let said = site.run(&["serve"]);
+    said.fails_with(1, &format!("process {} serves", server.child.id()));
+    assert_eq!(server.end(), Some(0));
+    assert_eq!(site.serve().end(), Some(0), "free again");
+}
+
+#[test]
+fn a_killed_server_leaves_nothing_in_the_way() {
+    let site = Site::new(CONFIGURATION);
+    let server = site.serve();
+    site.run(&["domain", "add", "example.org"]).done();
+    server.signal(Signal::SIGKILL);
+    drop(server);
+    assert!(site.path("data/control.sock").exists(), "it could not tidy up");
+    assert_eq!(site.run(&["domain", "list"]).done(), "example.org\n");
+    let server = site.serve();
+    assert_eq!(site.run(&["domain", "list"]).done(), "example.org\n");
+    assert_eq!(server.end(), Some(0));
+}
+
+#[test]
+fn a_taken_port_is_one_clear_line() {
+    #[expect(clippy::disallowed_methods, reason = "the test is the other program")]
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = taken.local_addr().expect("bound").to_string();
+    let site = Site::new(&CONFIGURATION.replacen("127.0.0.1:0", &address, 1));
+    let said = site.run(&["serve"]);
+    said.fails_with(1, &format!("the smtp/starttls listener cannot have {address}"));
+    assert_eq!(said.err.lines().count(), 1, "{said:?}");
+    let said = site.run(&["check"]);
+    assert_eq!(said.code, Some(1), "{said:?}");
+    assert!(said.out.contains("ss -ltnp"), "{said:?}");
+}
+
+#[test]
+fn a_server_begins_and_ends_without_anybody_to_talk_to() {
+    let site = Site::new(CONFIGURATION);
+    let mut child = site
+        .command()
+        .args(["serve", "--while-stdin"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("started");
+    drop(child.stderr.take());
+    drop(child.stdout.take());
+    // Ready or not: the control socket answers once it is.
+    assert_eq!(site.run(&["domain", "list"]).done(), "");
+    drop(child.stdin.take());
+    assert_eq!(child.wait().expect("ended").code(), Some(0));
+}
+
+#[test]
+fn sessions_that_do_nothing_do_not_hold_up_the_end() {
+    let site = Site::new(CONFIGURATION);
+    let server = site.serve();
+    #[expect(clippy::disallowed_methods, reason = "a client from outside")]
+    let mut client = TcpStream::connect(server.address("smtp/starttls")).expect("connected");
+    client.set_read_timeout(Some(Duration::from_secs(10))).expect("set");
+    let mut greeting = [0; 4];
+    client.read_exact(&mut greeting).expect("greeted");
+    assert_eq!(&greeting, b"220 ");
+    assert_eq!(server.end(), Some(0));
+    let mut rest = String::new();
+    client.read_to_string(&mut rest).expect("closed in good order");
+    assert!(rest.contains("421 "), "{rest}");
+}
+
+#[test]
+fn the_data_folder_is_nobody_elses_business() {
+    use std::os::unix::fs::PermissionsExt;
+    let site = Site::new(CONFIGURATION);
+    let server = site.serve();
+    let mode = |path: &Path| fs::metadata(path).expect("there").permissions().mode() & 0o777;
+    let data = site.path("data");
+    assert_eq!(mode(&data), 0o700);
+    for entry in fs::read_dir(&data).expect("readable") {
+        let path = entry.expect("an entry").path();
+        assert_eq!(mode(&path) & 0o077, 0, "{}", path.display());
+    }
+    for entry in fs::read_dir(data.join("tls")).expect("readable") {
+        let path = entry.expect("an entry").path();
+        let is_key = path.to_string_lossy().contains("key");
+        assert!(!is_key || mode(&path) == 0o600, "{}", path.display());
+    }
+    assert_eq!(server.end(), Some(0));
+}
+
+#[test]
+fn a_deep_data_folder_still_has_a_control_socket() {
+    let deep = "d".repeat(60);
+    let configuration =
+        CONFIGURATION.replace("\"data\"", &format!("\"{deep}/{deep}/{deep}/data\""));
+    let site = Site::new(&configuration);
+    let server = site.serve();
+    site.run(&["domain", "add", "example.org"]).done();
+    assert_eq!(site.run(&["domain", "list"]).done(), "example.org\n");
+    assert_eq!(server.end(), Some(0));
+}
+
+#[test]
+fn the_rehearsal_succeeds_and_cleans_up() {
+    let site = Site::new(CONFIGURATION);
+    let folder = site.path("try");
+    let said = site.run(&["try", "--once", "--dir", folder.to_str().expect("text")]);
+    let log = |name: &str| fs::read_to_string(folder.join(name)).unwrap_or_default();
+    assert_eq!(said.code, Some(0), "{said:?}\n{}\n{}", log("castle/log"), log("harbour/log"));
+    for step in [
+        "formatted",
+        "C: MAIL FROM:<anna@castle.example>",
+        "queued      bob@harbour.example",
+        "MX found    ",
+        "connected   mx.harbour.example [127.0.0.12]",
+        "S: 250 2.0.0 Ok: delivered as ",
+        "stored      bob@harbour.example",
+        "✓ all ",
+        "the author's status of bob@harbour.example: queued → accepted (250 2.0.0",
+        "→ delivered",
+        "Both letters arrived",
+    ] {
+        assert!(said.out.contains(step), "{step} is missing in\n{}", said.out);
+    }
+    for system in ["castle", "harbour"] {
+        assert!(!folder.join(system).join("data/control.sock").exists(), "{system} has ended");
+        let config = format!("{}/{system}/posthouse.toml", folder.display());
+        site.run(&["--config", &config, "verify"]).done();
+    }
+}
