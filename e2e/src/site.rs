@@ -33,6 +33,8 @@ pub struct Plan<'a> {
     pub sections: &'a str,
     /// Where the data folder is; in the system's own folder unless said.
     pub data_dir: &'a str,
+    /// Variables in the environment of its programs.
+    pub environment: &'a [(&'a str, &'a str)],
     /// In which network it lives; on the machine's loopback unless said.
     pub network: Option<Arc<Network>>,
 }
@@ -56,6 +58,7 @@ impl Default for Plan<'_> {
             listeners: LISTENERS,
             sections: "",
             data_dir: "data",
+            environment: &[],
             network: None,
         }
     }
@@ -67,6 +70,7 @@ pub struct Site {
     /// Where everything of it lies, and room for what a test writes.
     pub folder: Folder,
     data_dir: String,
+    environment: Vec<(String, String)>,
     network: Option<Arc<Network>>,
 }
 
@@ -82,6 +86,11 @@ impl Site {
         let site = Self {
             folder: Folder::new(),
             data_dir: plan.data_dir.to_owned(),
+            environment: plan
+                .environment
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+                .collect(),
             network: plan.network.clone(),
         };
         site.folder.write("posthouse.toml", configuration(plan));
@@ -144,6 +153,7 @@ impl Site {
             Some(network) => network.command(ours("posthouse")),
             None => Command::new(ours("posthouse")),
         };
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command.arg("--config").arg(self.configuration_file());
         command
     }

@@ -31,16 +31,23 @@ pub(super) fn mta(
         clock: Arc::clone(&engine.clock),
         random: Arc::clone(&engine.random),
         opportunistic_tls: ClientTls::opportunistic(&RealDisk, &[]).map_err(no_tls)?,
-        verified_tls: verified_tls()?,
+        verified_tls: verified_tls(config)?,
     };
     Ok(Mta::new(settings(config, listening)?, world))
 }
 
-/// A machine without certificate authorities can still serve; it only cannot verify others.
-fn verified_tls() -> Result<ClientTls, Failure> {
-    ClientTls::verified(&RealDisk, &[])
-        .or_else(|_| ClientTls::opportunistic(&RealDisk, &[]))
-        .map_err(no_tls)
+/// TLS that proves the smart host. Without certificate authorities it would prove nothing, and
+/// our password would go to anybody; a server that has no smart host needs none.
+fn verified_tls(config: &Config) -> Result<ClientTls, Failure> {
+    let must_prove = config.outbound.relay.as_ref().is_some_and(|relay| match relay.tls {
+        RelayTls::StartTls => true,
+        RelayTls::None => false,
+    });
+    match ClientTls::verified(&RealDisk, &[]) {
+        Err(error) if must_prove => Err(no_tls(error)),
+        Err(_) => ClientTls::opportunistic(&RealDisk, &[]).map_err(no_tls),
+        Ok(tls) => Ok(tls),
+    }
 }
 
 fn no_tls(error: platform::tls::TlsError) -> Failure {
