@@ -34,6 +34,21 @@ pub fn fuzz_message(octets: &[u8]) {
     message.examine();
 }
 
+/// A container of Outlook.
+pub fn fuzz_tnef(octets: &[u8]) {
+    for file in crate::tnef::files(octets).unwrap_or_default() {
+        assert!(file.octets.len() <= octets.len(), "a file is in its container");
+    }
+}
+
+/// The kept form of a tree; what can be read is written the same again.
+pub fn fuzz_structure(octets: &[u8]) {
+    if let Some(structure) = crate::Structure::from_octets(octets) {
+        let again = crate::Structure::from_octets(&structure.to_octets());
+        assert_eq!(again, Some(structure), "a tree that was read can be written");
+    }
+}
+
 /// A header alone.
 pub fn fuzz_header(octets: &[u8]) {
     let section = HeaderSection::parse(octets);

@@ -123,6 +123,11 @@ impl<'a> Part<'a> {
         self.entity().map(|entity| entity.start..entity.body.start).unwrap_or_default()
     }
 
+    /// Where the fields end: what follows is the empty line.
+    pub(crate) fn fields_end(&self) -> usize {
+        self.entity().map_or(0, |entity| entity.fields_end)
+    }
+
     /// Where the body is, still encoded.
     pub fn body_range(&self) -> Range<usize> {
         self.entity().map(|entity| entity.body.clone()).unwrap_or_default()

@@ -15,6 +15,8 @@
 //! Standards: RFC 5322 §2.1 and §2.2, RFC 2046 §5.1 and §5.2.
 //! Not here: what the fields say, except for type and encoding of a container.
 
+mod compact;
+
 use std::ops::Range;
 
 use memchr::{memchr, memmem};

@@ -14,9 +14,10 @@
 //! ```
 //!
 //! Standards: RFC 2045 §6.7 (quoted-printable) and §6.8 (base64).
-//! Not here: which encoding to choose (module `write`), dot-stuffing (crate `smtp`).
+//! Not here: which encoding to choose (module `write`).
 
 pub mod base64;
+pub mod lines;
 pub mod quoted_printable;
 pub mod uuencode;
 

@@ -4,8 +4,11 @@
 //! (format=flowed).
 //! Not here: HTML for a browser (crate `web`).
 
+mod conversation;
 mod flowed;
 mod html;
+
+pub use self::conversation::{BaseSubject, ReplyAddresses};
 
 use crate::content::ContentType;
 use crate::message::Message;
@@ -23,7 +26,25 @@ pub struct BodyParts<'a> {
     pub attachments: Vec<Part<'a>>,
 }
 
+/// Characters of a preview (RFC 8621 §4.1.4: at most 256).
+const PREVIEW_CHARACTERS: usize = 256;
+
 impl Message<'_> {
+    /// The start of the text in one line, for lists of messages: without quoted lines, if there
+    /// is anything else, and without the signature.
+    pub fn preview(&self) -> String {
+        let text = self.text_to_show();
+        let letter = text.split("\n-- \n").next().unwrap_or_default();
+        let own = letter.lines().filter(|line| !line.starts_with('>'));
+        let own = first_words(own);
+        if own.is_empty() { first_words(text.lines()) } else { own }
+    }
+
+    /// The part that HTML calls `cid:…` (RFC 2392).
+    pub fn part_by_content_id(&self, id: &str) -> Option<Part<'_>> {
+        self.parts().find(|part| part.content_id().is_some_and(|own| own == id))
+    }
+
     /// Sorts the parts by what they are for. Parts of messages in this message are not among
     /// them: those messages are attachments.
     pub fn body_parts(&self) -> BodyParts<'_> {
@@ -62,6 +83,20 @@ impl Message<'_> {
     pub fn attachments(&self) -> Vec<Part<'_>> {
         self.body_parts().attachments
     }
+}
+
+fn first_words<'t>(lines: impl Iterator<Item = &'t str>) -> String {
+    let mut words = String::new();
+    for word in lines.flat_map(str::split_whitespace) {
+        if !words.is_empty() {
+            words.push(' ');
+        }
+        words.push_str(word);
+        if words.len() > PREVIEW_CHARACTERS * 4 {
+            break;
+        }
+    }
+    words.chars().take(PREVIEW_CHARACTERS).collect()
 }
 
 /// Where the walk through a multipart is.

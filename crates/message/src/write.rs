@@ -13,6 +13,7 @@
 //! Not here: who may send as whom (crate `mta`).
 
 pub(crate) mod assembly;
+pub(crate) mod downgrade;
 pub(crate) mod fold;
 
 use crate::address::{AddressList, Mailbox};

@@ -9,7 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use message::Message;
-use message::fuzz::fuzz_message;
+use message::fuzz::{fuzz_message, fuzz_tnef};
 use serde_json::Value;
 
 /// Files larger than this are read once only: cutting them up takes too long for a test.
@@ -97,4 +97,16 @@ fn failing_recipients_are_found_in_bounces() {
         }
     }
     assert!(count > 80 && right * 100 >= count * 97, "{right} of {count}");
+}
+
+#[test]
+fn files_in_winmail_containers_are_found() {
+    let Some(folder) = corpora() else { return };
+    let mut count = 0;
+    for path in files(&folder.join("tnef/ytnef")) {
+        let content = fs::read(&path).expect("a corpus file");
+        fuzz_tnef(&content);
+        count += message::tnef::files(&content).map_or(0, |files| files.len());
+    }
+    assert!(count >= 5, "{count} files");
 }

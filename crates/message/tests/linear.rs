@@ -10,8 +10,8 @@ use message::fuzz::{
     fuzz_address, fuzz_date, fuzz_header, fuzz_message, fuzz_parameters, fuzz_text, fuzz_transfer,
 };
 
-const OCTETS: usize = 512 << 10;
-const TIME_MAX: Duration = Duration::from_secs(8);
+const OCTETS: usize = 256 << 10;
+const TIME_MAX: Duration = Duration::from_secs(5);
 
 /// A beginning, and a piece that is repeated.
 type Pattern = (&'static str, &'static str);

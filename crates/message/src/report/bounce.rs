@@ -319,28 +319,56 @@ fn reply_code(words: &str) -> Option<u8> {
     })
 }
 
-/// Whether the words of a failure say that there is no such address (RFC 3463 §3.2).
+/// What the words of a notice or a reply say.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Words {
+    is_empty: bool,
+    /// The mailbox takes nothing at the moment.
+    is_full: bool,
+    /// There is no such user or host.
+    is_unknown: bool,
+    is_invalid_recipient: bool,
+    is_recipient_rejected: bool,
+    /// It was the content that was refused, not the recipient.
+    is_about_content: bool,
+}
+
+impl Words {
+    pub(super) fn of(text: &str) -> Self {
+        let text: Vec<_> = text.split_whitespace().take(TEXT_WORDS_MAX).collect();
+        let text = text.join(" ").to_lowercase();
+        let has = |list: &[&str]| list.iter().any(|phrase| text.contains(phrase));
+        Self {
+            is_empty: text.is_empty(),
+            is_full: has(&FULL),
+            is_unknown: has(&UNKNOWN_USERS) || has(&UNKNOWN_HOSTS),
+            is_invalid_recipient: has(&["invalid recipient"]),
+            is_recipient_rejected: has(&["recipient address rejected"]),
+            is_about_content: has(&["end of data command)", ">>> data <<< 550"]),
+        }
+    }
+}
+
+/// Whether a failure says that there is no such address (RFC 3463 §3.2).
 ///
-/// `notice` is the text for people: a reply to the content, instead of to the recipient, says
-/// nothing about the address, unless its code does.
-pub(super) fn is_address_bad(recipient: &ReportedRecipient, notice: &str) -> bool {
+/// `notice` is what is said to people: a reply to the content, instead of to the recipient,
+/// says nothing about the address, unless its code does.
+pub(super) fn is_address_bad(recipient: &ReportedRecipient, notice: Words) -> bool {
     if recipient.action.is_some_and(|action| action != Action::Failed) {
         return false;
     }
-    let diagnostic = recipient.diagnostic.as_deref().unwrap_or_default();
-    let words = normal(if diagnostic.is_empty() { notice } else { diagnostic });
-    let has = |list: &[&str]| list.iter().any(|phrase| words.contains(phrase));
-    let notice = normal(notice);
-    if has(&FULL) || FULL.iter().any(|phrase| notice.contains(phrase)) {
+    let reply = Words::of(recipient.diagnostic.as_deref().unwrap_or_default());
+    let words = if reply.is_empty { notice } else { reply };
+    if words.is_full || notice.is_full {
         return false;
     }
     let status = recipient.status.map(|status| (status.class(), status.subject(), status.detail()));
     match status {
         Some((5, 1, 1 | 2 | 3 | 6 | 10)) => true,
         // Microsoft's way to say that the address is not in the directory.
-        Some((5, 4, 1)) => has(&["recipient address rejected"]),
-        Some((5, 0 | 5, _)) | None if is_about_content(&notice) => has(&["invalid recipient"]),
-        Some((5, 0 | 5, _)) | None => has(&UNKNOWN_USERS) || has(&UNKNOWN_HOSTS),
+        Some((5, 4, 1)) => words.is_recipient_rejected,
+        Some((5, 0 | 5, _)) | None if notice.is_about_content => words.is_invalid_recipient,
+        Some((5, 0 | 5, _)) | None => words.is_unknown,
         Some(_) => false,
     }
 }
@@ -349,19 +377,8 @@ pub(super) fn is_address_bad(recipient: &ReportedRecipient, notice: &str) -> boo
 const FULL: [&str; 5] =
     ["mailbox is full", "mailbox full", "quota exceeded", "over quota", "not enough disk space"];
 
-/// The start of a text in lower case, with single spaces.
-fn normal(text: &str) -> String {
-    let words: Vec<_> = text.split_whitespace().take(TEXT_WORDS_MAX).collect();
-    words.join(" ").to_lowercase()
-}
-
 /// Words of a notice that are searched.
-const TEXT_WORDS_MAX: usize = 10_000;
-
-/// Whether it was the content that was refused, not the recipient; `notice` is in normal form.
-fn is_about_content(notice: &str) -> bool {
-    notice.contains("end of data command)") || notice.contains(">>> data <<< 550")
-}
+const TEXT_WORDS_MAX: usize = 1_000;
 
 /// The text of a bounce for people: all its text parts, or the whole body where the structure
 /// is broken.

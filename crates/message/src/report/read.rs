@@ -123,8 +123,9 @@ pub fn read(message: &Message<'_>) -> Option<Report> {
     if report.kind == ReportKind::Abuse && report.recipients.is_empty() {
         report.recipients = returned_addressees(message);
     }
+    let notice = bounce::Words::of(&notice);
     for recipient in &mut report.recipients {
-        recipient.is_address_bad = bounce::is_address_bad(recipient, &notice);
+        recipient.is_address_bad = bounce::is_address_bad(recipient, notice);
     }
     if report.original_message_id.is_none() {
         report.original_message_id = returned_id(message);

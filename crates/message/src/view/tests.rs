@@ -54,3 +54,28 @@ fn text_is_shown_once() {
     assert_eq!(Message::parse(HTML.as_bytes()).text_to_show(), "html\n");
     assert_eq!(Message::parse(HTML.as_bytes()).html().as_deref(), Some("<p>html"));
 }
+
+#[test]
+fn previews_show_what_is_new() {
+    #[rustfmt::skip]
+    let table = [
+        ("Hello\r\n  Ada\r\n", "Hello Ada", "one line"),
+        ("> old\r\nnew\r\n-- \r\nme\r\n", "new", "no quotes, no signature"),
+        ("> only old\r\n", "> only old", "unless there is nothing else"),
+        ("", "", "nothing"),
+    ];
+    for (body, preview, why) in table {
+        let content = format!("\r\n{body}");
+        assert_eq!(Message::parse(content.as_bytes()).preview(), preview, "{why}");
+    }
+    let long = format!("\r\n{}", "ä ".repeat(10_000));
+    assert_eq!(Message::parse(long.as_bytes()).preview().chars().count(), 256);
+}
+
+#[test]
+fn pictures_are_found_by_their_id() {
+    let content = multipart("related", &[HTML, PICTURE]);
+    let message = Message::parse(content.as_bytes());
+    assert_eq!(message.part_by_content_id("p@x").map(|part| part.id()).as_deref(), Some("2"));
+    assert!(message.part_by_content_id("q@x").is_none());
+}

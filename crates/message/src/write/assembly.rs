@@ -213,12 +213,12 @@ fn longest_line(octets: &[u8]) -> usize {
 }
 
 /// Whether octets can pass everywhere as they are (RFC 2045 §2.7).
-fn is_seven_bit(octets: &[u8]) -> bool {
+pub(crate) fn is_seven_bit(octets: &[u8]) -> bool {
     octets.is_ascii() && memchr(0, octets).is_none()
 }
 
 /// Encodes a body so that it arrives as it is, in the shortest form.
-fn encode(octets: &[u8], mode: Mode) -> (TransferEncoding, Vec<u8>) {
+pub(crate) fn encode(octets: &[u8], mode: Mode) -> (TransferEncoding, Vec<u8>) {
     let is_literal = mode == Mode::Text
         && is_seven_bit(octets)
         && has_good_lines(octets)
