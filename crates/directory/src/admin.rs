@@ -1,13 +1,19 @@
 //! Administrative changes: in the store and in the table before they return.
 //!
+//! One change at a time: each is checked against a table that nobody changes meanwhile, and read
+//! back before the next begins, so that the table never goes back to what was.
+//!
 //! Standards: none of its own.
 //! Not here: who may make them (the caller's matter).
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use envelope::{Address, Domain};
 use sasl::Password;
-use store::{Account, Alias, AliasKey, NewAccount, UnixMillis};
+use store::{Account, Alias, AliasKey, Credential, NewAccount, StoreError, UnixMillis};
 
-use crate::{Directory, DirectoryError, credential};
+use crate::{Directory, DirectoryError, Table, credential};
 
 impl Directory {
     fn now(&self) -> UnixMillis {
@@ -19,17 +25,18 @@ impl Directory {
         if domain.literal().is_some() {
             return Err(DirectoryError::Refused(format!("{domain} is an address, not a domain")));
         }
-        self.store.add_domain(domain, self.now()).await?;
-        Ok(self.refresh().await?)
+        let _turn = self.changes.lock().await;
+        self.done(self.store.add_domain(domain, self.now()).await).await
     }
 
     /// Removes a local domain.
     pub async fn remove_domain(&self, domain: Domain) -> Result<(), DirectoryError> {
-        self.store.remove_domain(domain).await?;
-        Ok(self.refresh().await?)
+        let _turn = self.changes.lock().await;
+        self.done(self.store.remove_domain(domain).await).await
     }
 
-    /// Makes accounts that share a password; all of them are checked before the first is made.
+    /// Makes accounts that share a password. All of them are checked before the first is made,
+    /// and the password, which takes its time, is hashed once for all.
     pub async fn add_accounts(
         &self,
         addresses: Vec<Address>,
@@ -37,33 +44,31 @@ impl Directory {
         name: Option<String>,
         quota_octets: Option<u64>,
     ) -> Result<(), DirectoryError> {
-        let table = self.table();
-        for address in &addresses {
-            if !table.is_local(address.domain()) {
-                let domain = address.domain();
-                return Err(DirectoryError::Refused(format!(
-                    "{domain} is not a local domain: run `posthouse domain add {domain}` first"
-                )));
-            }
-            if table.account(address).is_some() {
-                return Err(DirectoryError::Refused(format!("account {address} exists already")));
-            }
-        }
-        let credential = match &password {
-            Some(password) => Some(credential::derive(password, self.random.as_ref())?),
+        let _turn = self.changes.lock().await;
+        check_new(&self.table(), &addresses)?;
+        let credential = match password {
+            Some(password) => Some(self.derive(password).await?),
             None => None,
         };
-        for address in addresses {
-            let account = NewAccount {
-                address: address.folded(),
-                name: name.clone(),
-                quota_octets,
-                credential: credential.clone(),
-                created_at: self.now(),
-            };
-            self.store.add_account(account).await?;
+        // All are asked for before the first is waited for: they share the store's commits.
+        let made: Vec<_> = addresses
+            .iter()
+            .map(|address| {
+                self.store.add_account(NewAccount {
+                    address: address.folded(),
+                    name: name.clone(),
+                    quota_octets,
+                    credential: credential.clone(),
+                    created_at: self.now(),
+                })
+            })
+            .collect();
+        let mut outcome = Ok(());
+        for made in made {
+            let made = made.await;
+            outcome = outcome.and(made.map(drop));
         }
-        Ok(self.refresh().await?)
+        self.done(outcome).await
     }
 
     /// Replaces an account's password.
@@ -72,30 +77,32 @@ impl Directory {
         address: &Address,
         password: &Password,
     ) -> Result<(), DirectoryError> {
+        let _turn = self.changes.lock().await;
         let account = self.existing(address)?;
-        let credential = credential::derive(password, self.random.as_ref())?;
-        self.store.set_credential(account.id, credential).await?;
-        Ok(self.refresh().await?)
+        let credential = self.derive(password.clone()).await?;
+        self.done(self.store.set_credential(account.id, credential).await).await
     }
 
     /// Removes an account with all of its mail.
     pub async fn remove_account(&self, address: &Address) -> Result<(), DirectoryError> {
+        let _turn = self.changes.lock().await;
         let account = self.existing(address)?;
-        self.store.remove_account(account.id).await?;
-        Ok(self.refresh().await?)
+        self.done(self.store.remove_account(account.id).await).await
     }
 
     /// Makes or replaces an alias.
     pub async fn set_alias(&self, alias: Alias) -> Result<(), DirectoryError> {
+        let _turn = self.changes.lock().await;
         let table = self.table();
         let domain = match &alias.key {
             AliasKey::Address(address) => address.domain(),
             AliasKey::Domain(domain) => domain,
         };
         if !table.is_local(domain) {
-            return Err(DirectoryError::Refused(format!(
-                "{domain} is not a local domain: run `posthouse domain add {domain}` first"
-            )));
+            return Err(not_local(domain));
+        }
+        if alias.targets.is_empty() {
+            return Err(DirectoryError::Refused(format!("alias {} leads nowhere", alias.key)));
         }
         if let AliasKey::Address(address) = &alias.key
             && table.account(address).is_some()
@@ -104,18 +111,61 @@ impl Directory {
                 "{address} is an account; an alias of that name would never be used"
             )));
         }
-        self.store.set_alias(alias).await?;
-        Ok(self.refresh().await?)
+        self.done(self.store.set_alias(alias).await).await
     }
 
     /// Removes an alias.
     pub async fn remove_alias(&self, key: AliasKey) -> Result<(), DirectoryError> {
-        self.store.remove_alias(key).await?;
-        Ok(self.refresh().await?)
+        let _turn = self.changes.lock().await;
+        self.done(self.store.remove_alias(key).await).await
+    }
+
+    /// Reads the store anew after a change, also after one that failed: of several accounts some
+    /// may have been made.
+    async fn done(&self, outcome: Result<(), StoreError>) -> Result<(), DirectoryError> {
+        let read = self.read().await;
+        outcome?;
+        Ok(read?)
+    }
+
+    /// Derives what is stored from a password, beside the tasks that must not wait for it.
+    async fn derive(&self, password: Password) -> Result<Credential, DirectoryError> {
+        let random = Arc::clone(&self.random);
+        let work = move || credential::derive(&password, random.as_ref());
+        let derived = tokio::task::spawn_blocking(work).await;
+        Ok(derived.map_err(|_| DirectoryError::Closed)??)
     }
 
     fn existing(&self, address: &Address) -> Result<Account, DirectoryError> {
         self.account(address)
             .ok_or_else(|| DirectoryError::Refused(format!("there is no account {address}")))
     }
+}
+
+fn not_local(domain: &Domain) -> DirectoryError {
+    DirectoryError::Refused(format!(
+        "{domain} is not a local domain: run `posthouse domain add {domain}` first"
+    ))
+}
+
+/// Whether accounts of these addresses can be made, all of them.
+fn check_new(table: &Table, addresses: &[Address]) -> Result<(), DirectoryError> {
+    let mut seen = BTreeSet::new();
+    for address in addresses {
+        if !table.is_local(address.domain()) {
+            return Err(not_local(address.domain()));
+        }
+        if table.account(address).is_some() {
+            return Err(DirectoryError::Refused(format!("account {address} exists already")));
+        }
+        if table.has_alias(address) {
+            return Err(DirectoryError::Refused(format!(
+                "{address} is an alias, which the account would hide: remove it first"
+            )));
+        }
+        if !seen.insert(address.folded()) {
+            return Err(DirectoryError::Refused(format!("{address} is named twice")));
+        }
+    }
+    Ok(())
 }

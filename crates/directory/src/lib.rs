@@ -24,7 +24,7 @@ use envelope::{Address, Domain};
 use platform::{Clock, Random};
 use sasl::{Mechanism, Nonce, Password, ScramVerifier, Server, ServerSecret, ServerStep, Verdict};
 use store::{Account, AccountId, Store, StoreError};
-use tokio::sync::Semaphore;
+use tokio::sync::{Mutex, Semaphore};
 
 pub use crate::credential::{CredentialError, PASSWORD_OCTETS_MIN};
 pub use crate::table::{EXPANSION_TARGETS_MAX, Place, Resolution, Table, Target};
@@ -42,6 +42,8 @@ pub struct Directory {
     /// A hash of nobody's password: an unknown user costs the same time as a known one.
     decoy: String,
     checks: Semaphore,
+    /// Held while something is changed and read back.
+    changes: Mutex<()>,
 }
 
 impl fmt::Debug for Directory {
@@ -89,6 +91,7 @@ impl Directory {
             table: RwLock::default(),
             decoy,
             checks: Semaphore::new(CHECKS_AT_A_TIME),
+            changes: Mutex::new(()),
         };
         directory.refresh().await?;
         Ok(Arc::new(directory))
@@ -96,6 +99,13 @@ impl Directory {
 
     /// Reads the store anew.
     pub async fn refresh(&self) -> Result<(), StoreError> {
+        let _turn = self.changes.lock().await;
+        self.read().await
+    }
+
+    /// Reads the store; only for whoever holds `changes`: of two that read at a time the slower
+    /// one could put an older table in place of a newer one.
+    async fn read(&self) -> Result<(), StoreError> {
         let domains = self.store.domains().await?;
         let accounts = self.store.accounts().await?;
         let aliases = self.store.aliases().await?;

@@ -62,12 +62,23 @@ pub struct Table {
     accounts: BTreeMap<Address, Account>,
     by_id: BTreeMap<AccountId, Address>,
     aliases: BTreeMap<AliasKey, Vec<Address>>,
+    /// The oldest account of each domain.
+    oldest: BTreeMap<Domain, Account>,
 }
 
 impl Table {
     /// From what the store has.
     pub fn new(domains: Vec<DomainRow>, accounts: Vec<Account>, aliases: Vec<Alias>) -> Self {
+        let mut oldest: BTreeMap<Domain, Account> = BTreeMap::new();
+        for account in &accounts {
+            let known =
+                oldest.entry(account.address.domain().clone()).or_insert_with(|| account.clone());
+            if account.id < known.id {
+                *known = account.clone();
+            }
+        }
         Self {
+            oldest,
             domains: domains.into_iter().map(|row| row.domain).collect(),
             by_id: accounts.iter().map(|account| (account.id, account.address.clone())).collect(),
             accounts: accounts
@@ -98,16 +109,16 @@ impl Table {
         self.by_id.get(&account)
     }
 
+    /// Whether an address is an alias by itself.
+    pub(crate) fn has_alias(&self, address: &Address) -> bool {
+        self.aliases.contains_key(&AliasKey::Address(address.folded()))
+    }
+
     /// The account of a name that must always reach somebody: the oldest of the domain, or the
     /// oldest of all.
     fn caretaker(&self, domain: &Domain) -> Option<&Account> {
-        let oldest = |here: bool| {
-            self.accounts
-                .values()
-                .filter(|account| !here || account.address.domain() == domain)
-                .min_by_key(|account| account.id)
-        };
-        oldest(true).or_else(|| oldest(false))
+        let of_all = || self.oldest.values().min_by_key(|account| account.id);
+        self.oldest.get(domain).or_else(of_all)
     }
 
     /// Where mail for an address goes. Aliases are followed without recursion; one that leads
@@ -116,11 +127,22 @@ impl Table {
         if !self.is_local(address.domain()) {
             return Resolution::Remote;
         }
+        // Most addresses are an account's, and need nothing of what follows.
+        if let Some(account) = self.account(address) {
+            let place = Place::Account(account.id);
+            let address = account.address.clone();
+            return Resolution::Local(vec![Target { address, place, by_alias: false }]);
+        }
+        let alias = address;
         let mut targets = Vec::new();
         let mut seen = BTreeSet::new();
         let mut waiting = vec![(address.clone(), false)];
         while let Some((address, by_alias)) = waiting.pop() {
-            if !seen.insert(address.folded()) || targets.len() >= EXPANSION_TARGETS_MAX {
+            if targets.len() >= EXPANSION_TARGETS_MAX {
+                tracing::warn!(%alias, limit = EXPANSION_TARGETS_MAX, "targets left out");
+                break;
+            }
+            if !seen.insert(address.folded()) {
                 continue;
             }
             if !self.is_local(address.domain()) {
@@ -133,8 +155,14 @@ impl Table {
             } else if ALWAYS_REACHED.contains(&address.local().folded().as_str())
                 && let Some(account) = self.caretaker(address.domain())
             {
-                let place = Place::Account(account.id);
-                targets.push(Target { address: account.address.clone(), place, by_alias: true });
+                if seen.insert(account.address.clone()) {
+                    let place = Place::Account(account.id);
+                    let address = account.address.clone();
+                    targets.push(Target { address, place, by_alias: true });
+                }
+            } else if by_alias {
+                // Its other targets get the message; only the operator can mend this.
+                tracing::warn!(%alias, target = %address, "alias leads to an address of nobody");
             }
         }
         if targets.is_empty() { Resolution::Unknown } else { Resolution::Local(targets) }
