@@ -37,6 +37,8 @@ const PAUSE_FIRST: Duration = Duration::from_secs(10);
 const PAUSE_MAX: Duration = Duration::from_secs(30 * 60);
 /// After so long we tell that it cannot be sent (RFC 5321 §4.5.4.1: 4 to 5 days).
 const EXPIRY: Duration = Duration::from_secs(5 * 24 * 60 * 60);
+/// But not before so many attempts: a clock that jumps gives nothing up.
+const EXPIRY_ATTEMPTS_MIN: u32 = 10;
 /// Most recipients of one transaction: every server takes so many (RFC 5321 §4.5.3.1.8).
 const RECIPIENTS_MAX: usize = 100;
 
@@ -301,7 +303,7 @@ async fn write_fates(
     for (number, fate) in numbers.iter().zip(sent.fates) {
         let attempts = summary.recipients.iter().find(|to| to.number == *number);
         let attempts = attempts.map_or(0, |recipient| recipient.attempts);
-        let fate = give_up_when_old(fate, summary, at);
+        let fate = give_up_when_old(fate, summary, attempts, at);
         let (state, due) = match &fate {
             Fate::Accepted(_) => (RecipientState::Accepted, None),
             Fate::Refused(_) | Fate::Impossible { .. } => (RecipientState::Failed, None),
@@ -338,9 +340,10 @@ async fn write_fates(
 }
 
 /// What cannot be sent for days will not be.
-fn give_up_when_old(fate: Fate, summary: &Summary, now: UnixMillis) -> Fate {
+fn give_up_when_old(fate: Fate, summary: &Summary, attempts: u32, now: UnixMillis) -> Fate {
     let age = now.0.saturating_sub(summary.accepted_at.0);
-    let expired = age >= i64::try_from(EXPIRY.as_millis()).unwrap_or(i64::MAX);
+    let expired = age >= i64::try_from(EXPIRY.as_millis()).unwrap_or(i64::MAX)
+        && attempts >= EXPIRY_ATTEMPTS_MIN;
     match fate {
         Fate::Deferred { reply: Some(reply), .. } if expired => Fate::Refused(reply),
         Fate::Deferred { reply: None, reason } if expired => {

@@ -124,11 +124,11 @@ fn summary(letter: &Letter, message: &Message<'_>) -> String {
     field("Mailbox", &format!("{} of {}", letter.mailbox, letter.account));
     field("Id", &letter.entry.submission.to_string());
     for part in message.attachments() {
-        let name = part.declared_file_name().unwrap_or_else(|| "(no name)".to_owned());
+        let name = part.declared_file_name().map(|name| format!("{name}, ")).unwrap_or_default();
         let size = part.decoded().len();
         let kind = part.content_type();
-        let line =
-            format!("part {}: {name}, {}/{}, {size} octets", part.id(), kind.main(), kind.sub());
+        let (main, sub) = (kind.main(), kind.sub());
+        let line = format!("part {}: {name}{main}/{sub}, {size} octets", part.id());
         field("Attached", &line);
     }
     text
