@@ -160,5 +160,9 @@ impl Fault {
 
 /// The text of an error with all of its causes, in one line.
 pub fn whole(fault: &Fault) -> String {
-    crate::dial::chain(fault)
+    match fault {
+        // Its own text has a remedy, which is told apart here.
+        Fault::Store(StoreError::Full) => "the disk is full; nothing was changed".to_owned(),
+        other => crate::dial::chain(other),
+    }
 }

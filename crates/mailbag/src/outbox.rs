@@ -431,6 +431,37 @@ mod tests {
     use super::*;
 
     #[test]
+    fn only_old_letters_that_were_tried_often_are_given_up() {
+        const DAY: i64 = 24 * 60 * 60 * 1000;
+        let summary = Summary {
+            id: SubmissionId::from_octets([1; 16]),
+            accepted_at: UnixMillis(0),
+            origin: Origin::of(OriginKind::Composed),
+            reverse_path: envelope::ReversePath::NULL,
+            ret: None,
+            envelope_id: None,
+            body: BodyType::SevenBit,
+            message_id: None,
+            message: None,
+            octets: 1,
+            recipients: Vec::new(),
+        };
+        let later = || Fate::Deferred { reply: None, reason: "no answer".to_owned() };
+        let table = [
+            (4, 100, false, "too young"),
+            (5, 9, false, "the clock may have jumped"),
+            (5, 10, true, "old, and tried often"),
+        ];
+        for (days, attempts, given_up, why) in table {
+            let fate = give_up_when_old(later(), &summary, attempts, UnixMillis(days * DAY));
+            assert_eq!(matches!(fate, Fate::Impossible { .. }), given_up, "{why}");
+        }
+        let unknown = Fate::Unknown { reason: String::new() };
+        let kept = give_up_when_old(unknown.clone(), &summary, 100, UnixMillis(9 * DAY));
+        assert_eq!(kept, unknown, "only what would be tried again");
+    }
+
+    #[test]
     fn pauses_double_up_to_half_an_hour() {
         let table = [(0, 10), (1, 20), (3, 80), (7, 1280), (8, 1800), (40, 1800)];
         for (attempts, seconds) in table {

@@ -184,6 +184,10 @@ async fn letters_are_sent_and_tracked() {
     assert_eq!(tracked.len(), 1);
     assert_eq!(tracked[0]["subject"], "Grüße");
     let recipient = &tracked[0]["recipients"][1];
+    let keys = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+    assert_eq!(keys(&tracked[0]), ["id", "message_id", "recipients", "subject"]);
+    let fields = ["address", "host", "next_attempt", "plain", "reply", "state", "time"];
+    assert_eq!(keys(recipient), fields, "scripts rely on them");
     assert_eq!(recipient["address"], "bad@example.net");
     assert_eq!(recipient["state"], "failed");
     assert_eq!(recipient["reply"], "550 5.1.1 no such user");
