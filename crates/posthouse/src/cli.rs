@@ -102,6 +102,13 @@ enum Command {
     Verify(verify::Options),
 }
 
+/// How the user can call this program again: as it was called now.
+pub(crate) fn program() -> String {
+    std::env::args()
+        .next()
+        .map_or_else(|| "posthouse".to_owned(), |name| visible(&name).into_owned())
+}
+
 /// Runs the program with these arguments.
 pub(crate) fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
     let line = match CommandLine::try_parse_from(arguments) {

@@ -19,7 +19,7 @@ mod socket;
 mod trace;
 mod wire;
 
-pub(crate) use self::ask::{Answer, ask};
+pub(crate) use self::ask::{Answer, ask, take};
 pub(crate) use self::item::{
     AccountItem, AttemptItem, EventItem, Item, QueueItem, RecipientItem, SubmissionItem,
     reply_line, time,

@@ -23,16 +23,17 @@ mod place;
 mod reader;
 mod system;
 
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
 use dns::{Zone, ZoneServer};
-use platform::{Clock, Disk, RealDisk, SystemClock, SystemRandom, TokioNet};
+use platform::{Clock, Disk, Random, RealDisk, SystemClock, SystemRandom, TokioNet};
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::cli::{Output, Style, Talk, password};
+use crate::cli::{Output, Style, Talk, password, program};
 use crate::control::Secret;
 use crate::failure::{Exit, Failure, of_file};
 
@@ -104,21 +105,21 @@ impl End {
 /// Everything that runs.
 #[derive(Debug)]
 struct Stage {
-    folder: PathBuf,
-    /// Whether the folder goes when we do.
-    temporary: bool,
     place: Place,
     password: Secret,
     systems: [System; 2],
     catcher: Catcher,
     _dns: ZoneServer,
+    /// Let go last: fields are dropped in this order.
+    home: Home,
 }
 
 impl Stage {
     /// DNS, catcher, two servers with an account each.
     async fn set(options: &Options, output: &mut Output, talk: &Talk) -> Result<Self, Failure> {
-        let (folder, temporary) = folder(options)?;
-        let password = kept_password(&folder)?;
+        let home = Home::new(options)?;
+        let folder = &home.folder;
+        let password = kept_password(folder)?;
         let place = Place::find(options.port_base, options.once).await?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let dns = ZoneServer::serve(&TokioNet, Arc::clone(&clock), place.dns(), zone())
@@ -127,8 +128,8 @@ impl Stage {
         let catcher = Catcher::start(place.catcher(), &folder.join("caught")).await?;
         talk.say(format_args!("starting two mail systems in {} …", folder.display()));
         let (castle, harbour) = tokio::try_join!(
-            System::start(&SYSTEMS[0], &place, &folder, &password),
-            System::start(&SYSTEMS[1], &place, &folder, &password),
+            System::start(&SYSTEMS[0], &place, folder, &password),
+            System::start(&SYSTEMS[1], &place, folder, &password),
         )?;
         for system in [&castle, &harbour] {
             let name = output.paint(Style::Strong, system.plan.domain);
@@ -141,7 +142,7 @@ impl Stage {
         ))?;
         output.flush()?;
         let systems = [castle, harbour];
-        Ok(Self { folder, temporary, place, password, systems, catcher, _dns: dns })
+        Ok(Self { place, password, systems, catcher, _dns: dns, home })
     }
 
     /// A letter each way.
@@ -180,7 +181,7 @@ impl Stage {
         output.line(format!("\n{title} Log in with any client:\n"))?;
         for system in &self.systems {
             let (ip, account) = (system.plan.address, &system.account);
-            let folder = self.folder.join(system.plan.folder);
+            let folder = self.home.folder.join(system.plan.folder);
             output.line(format!("  {account}   password {}", self.password.0))?;
             output.line(format!(
                 "    SMTP {ip}:{} (STARTTLS), {ip}:{} (TLS)   POP3 {ip}:{} (STLS), {ip}:{} (TLS)",
@@ -194,18 +195,20 @@ impl Stage {
                 folder.join("data/tls/ca.pem").display()
             ))?;
             output.line(format!(
-                "    posthouse --config {} queue list",
+                "    {} --config {} queue list",
+                program(),
                 folder.join("posthouse.toml").display()
             ))?;
         }
         let castle = &self.systems[0];
         output.line("\nFor example:\n")?;
         output.line(format!(
-            "  mailbag setup {} --pop3 {ip}:{} --submission {ip}:{} --tls implicit --ca {}",
+            "  {} setup {} --pop3 {ip}:{} --submission {ip}:{} --tls implicit --ca {}",
+            Path::new(&program()).with_file_name("mailbag").display(),
             castle.account,
             self.place.port(place::POP3S),
             self.place.port(place::SUBMISSIONS),
-            self.folder.join(castle.plan.folder).join("data/tls/ca.pem").display(),
+            self.home.folder.join(castle.plan.folder).join("data/tls/ca.pem").display(),
             ip = castle.plan.address,
         ))?;
         output.line("\nMail for any other domain is caught and shown here. Ctrl-C ends it all.\n")
@@ -225,33 +228,49 @@ impl Stage {
         }
     }
 
-    /// Ends everything, and removes what was temporary.
+    /// Ends everything.
     async fn strike(self, talk: &Talk) {
         let [castle, harbour] = self.systems;
         tokio::join!(castle.stop(), harbour.stop());
-        if self.temporary {
-            if let Err(error) = std::fs::remove_dir_all(&self.folder) {
-                talk.say(format_args!("{} is left: {error}", self.folder.display()));
-            }
-        } else {
-            talk.say(format_args!("everything is kept in {}", self.folder.display()));
+        if !self.home.temporary {
+            talk.say(format_args!("everything is kept in {}", self.home.folder.display()));
         }
     }
 }
 
-/// The folder of the rehearsal, and whether it is temporary.
-fn folder(options: &Options) -> Result<(PathBuf, bool), Failure> {
-    if let Some(folder) = &options.dir {
-        RealDisk.make_dir(folder).map_err(|error| of_file("make the folder", folder, &error))?;
-        let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.clone());
-        return Ok((folder, false));
+/// The folder of the rehearsal. A temporary one goes when this does.
+#[derive(Debug)]
+struct Home {
+    folder: PathBuf,
+    temporary: bool,
+}
+
+impl Home {
+    fn new(options: &Options) -> Result<Self, Failure> {
+        if let Some(folder) = &options.dir {
+            RealDisk
+                .make_dir(folder)
+                .map_err(|error| of_file("make the folder", folder, &error))?;
+            let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.clone());
+            return Ok(Self { folder, temporary: false });
+        }
+        let name = format!("posthouse-try-{:08x}", SystemRandom.below(1 << 32));
+        let folder = std::env::temp_dir().join(name);
+        std::fs::DirBuilder::new()
+            .mode(0o700)
+            .create(&folder)
+            .map_err(|error| of_file("make a temporary folder", &folder, &error))?;
+        Ok(Self { folder, temporary: true })
     }
-    let name = format!("posthouse-try-{}", std::process::id());
-    let folder = std::env::temp_dir().join(name);
-    std::fs::DirBuilder::new()
-        .create(&folder)
-        .map_err(|error| of_file("make a temporary folder", &folder, &error))?;
-    Ok((folder, true))
+}
+
+impl Drop for Home {
+    fn drop(&mut self) {
+        if self.temporary {
+            // What cannot be removed is in the system's folder for such things.
+            std::fs::remove_dir_all(&self.folder).ok();
+        }
+    }
 }
 
 /// The accounts' password: made up once for each folder.

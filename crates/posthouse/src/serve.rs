@@ -30,7 +30,7 @@ use tokio::sync::oneshot;
 use tracing::{info, warn};
 
 use crate::config::Config;
-use crate::control::ControlSocket;
+use crate::control::{self, ControlSocket};
 use crate::engine::Engine;
 use crate::failure::{Exit, Failure};
 use crate::folder::Folder;
@@ -65,7 +65,7 @@ pub(crate) async fn run(config: &Config, until: Until) -> Result<Exit, Failure> 
     let shutdown = Shutdown::new();
     allow_many_files(config);
     let folder = Folder::new(&config.data_dir);
-    let lock = folder.lock().map_err(|taken| taken.into_failure(&folder))?;
+    let lock = control::take(&folder).await?;
     let listeners = Listeners::bind(config).await?;
     let certificate = Certificate::load(config, &folder)?;
     let engine = Arc::new(Engine::open(&folder, lock).await?);

@@ -429,3 +429,17 @@ fn the_rehearsal_succeeds_and_cleans_up() {
         site.run(&["--config", &config, "verify"]).done();
     }
 }
+
+#[test]
+fn many_commands_at_once_take_turns() {
+    let site = Site::new(CONFIGURATION);
+    let names: Vec<String> = (0..8).map(|number| format!("d{number}.example")).collect();
+    std::thread::scope(|scope| {
+        for name in &names {
+            scope.spawn(|| site.run(&["domain", "add", name]).done());
+        }
+        // A server that starts in between is asked by those that come after it.
+        scope.spawn(|| assert_eq!(site.serve().end(), Some(0)));
+    });
+    assert_eq!(site.run(&["domain", "list"]).done().lines().count(), names.len());
+}

@@ -12,7 +12,7 @@ use platform::{Disk, Net, RealDisk, SystemRandom, TokioNet};
 use serde::Serialize;
 
 use super::records::{self, Record};
-use super::{Office, Output, Talk, password};
+use super::{Office, Output, Talk, password, program};
 use crate::config::Config;
 use crate::control::Request;
 use crate::failure::{Exit, Failure, of_file};
@@ -110,8 +110,8 @@ fn tell(
         output.line(line)?;
     }
     output.line("\nThen:\n")?;
-    output.line(format!("  posthouse --config {} check", file.display()))?;
-    output.line(format!("  posthouse --config {} serve", file.display()))?;
+    output.line(format!("  {} --config {} check", program(), file.display()))?;
+    output.line(format!("  {} --config {} serve", program(), file.display()))?;
     Ok(Exit::Done)
 }
 

@@ -177,14 +177,22 @@ fn event(
     let name = output.paint(style, &format!("{name:<11}"));
     let whom = event.recipient.and_then(|number| recipients.get(&number));
     let whom = whom.map(|recipient| recipient.address.as_str()).unwrap_or_default();
-    let told = [whom, words.as_str(), event.reason.as_str()];
-    let told: Vec<&str> = told.into_iter().filter(|part| !part.is_empty()).collect();
+    let mut told = vec![whom, words.as_str()];
+    if !words.contains(&event.reason) {
+        told.push(&event.reason);
+    }
+    told.retain(|part| !part.is_empty());
     output.line(format!("{}  {name} {}", clock(&event.at), visible(&told.join("; "))))
 }
 
 /// An attempt with all that was said.
 fn attempt(output: &mut Output, attempt: &AttemptItem) -> Result<(), Failure> {
-    let name = output.paint(Style::Strong, "connected  ");
+    let (style, name) = if attempt.transcript.lines().any(|line| line.starts_with("< ")) {
+        (Style::Strong, "connected  ")
+    } else {
+        (Style::Doubtful, "no answer  ")
+    };
+    let name = output.paint(style, name);
     let host = visible(&attempt.host);
     let address = attempt.address.as_deref().map(|ip| format!(" [{ip}]:{}", attempt.port));
     let tls = attempt.tls.as_ref().map_or_else(|| "no TLS".to_owned(), words::tls);

@@ -18,6 +18,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use platform::clock::within;
 use platform::{Clock, FolderLock, SystemClock};
 use tokio::net::UnixStream;
 use tokio::sync::mpsc;
@@ -78,6 +79,18 @@ pub(crate) async fn ask(folder: &Folder, request: Request) -> Result<Answer, Fai
     }
 }
 
+/// Takes the folder for a server. A command that is at work there is waited for.
+pub(crate) async fn take(folder: &Folder) -> Result<FolderLock, Failure> {
+    match open(folder).await? {
+        Door::Ours(lock) => Ok(lock),
+        // Whoever answers holds the lock, and its file tells who that is.
+        Door::Server(_) => match folder.lock() {
+            Ok(lock) => Ok(lock),
+            Err(taken) => Err(taken.into_failure(folder)),
+        },
+    }
+}
+
 async fn open(folder: &Folder) -> Result<Door, Failure> {
     let clock = SystemClock;
     let give_up = clock.monotonic().saturating_add(PATIENCE);
@@ -107,7 +120,7 @@ async fn connect(folder: &Folder) -> Result<Option<UnixStream>, Failure> {
     }
     let near = Near::new(folder).map_err(|error| broken(folder, &error))?;
     match UnixStream::connect(near.socket()).await {
-        Ok(stream) => Ok(Some(stream)),
+        Ok(stream) => welcomed(stream).await,
         Err(error)
             if matches!(
                 error.kind(),
@@ -117,6 +130,19 @@ async fn connect(folder: &Folder) -> Result<Option<UnixStream>, Failure> {
             Ok(None)
         }
         Err(error) => Err(of_file("reach the server", &folder.socket(), &error)),
+    }
+}
+
+/// Waits to be let in; `None` when the server ended before.
+async fn welcomed(mut stream: UnixStream) -> Result<Option<UnixStream>, Failure> {
+    let first = within(&SystemClock, PATIENCE, receive::<Frame>(&mut stream)).await;
+    match first {
+        Ok(Ok(Some(Frame::Hello))) => Ok(Some(stream)),
+        Ok(Ok(Some(Frame::Refused { what, remedy }))) => Err(Failure::new(what).remedy_if(remedy)),
+        Ok(Ok(Some(_))) => Err(Failure::new("the server speaks another control protocol")
+            .remedy("use the program that the server was started from")),
+        Ok(Ok(None) | Err(_)) => Ok(None),
+        Err(_) => Err(Failure::new("the server does not answer").remedy("see what it does")),
     }
 }
 
@@ -130,7 +156,7 @@ impl Answer {
         match self {
             Self::Remote(stream) => match receive::<Frame>(stream).await {
                 Ok(Some(Frame::Item(item))) => Ok(Some(*item)),
-                Ok(Some(Frame::End)) => Ok(None),
+                Ok(Some(Frame::End | Frame::Hello)) => Ok(None),
                 Ok(Some(Frame::Refused { what, remedy })) => {
                     Err(Failure::new(what).remedy_if(remedy))
                 }

@@ -62,8 +62,9 @@ impl ControlSocket {
     pub(crate) async fn run(self, engine: Arc<Engine>, shutdown: Shutdown) {
         loop {
             let accepted = tokio::select! {
-                accepted = self.listener.accept() => accepted,
+                biased;
                 () = shutdown.begun() => return,
+                accepted = self.listener.accept() => accepted,
             };
             match accepted {
                 Ok((stream, _)) => self.take(stream, &engine, &shutdown),
@@ -81,6 +82,9 @@ impl ControlSocket {
             return;
         };
         let (engine, hold, shutdown) = (Arc::clone(engine), shutdown.hold(), shutdown.clone());
+        if shutdown.has_begun() {
+            return; // perhaps nobody waits for our hold any more
+        }
         tokio::spawn(async move {
             tokio::select! {
                 served = serve(stream, &engine) => {
@@ -116,6 +120,7 @@ async fn serve(mut stream: UnixStream, engine: &Engine) -> io::Result<()> {
         let what = "this server takes commands from its own user and from root only".to_owned();
         return refuse(&mut stream, what, Some("use sudo".to_owned())).await;
     }
+    send(&mut stream, &Frame::Hello).await?;
     let question = within(clock, PATIENCE, receive::<Question>(&mut stream)).await;
     let Ok(Some(question)) = question.map_err(io::Error::other)? else { return Ok(()) };
     if question.version != PROTOCOL_VERSION {

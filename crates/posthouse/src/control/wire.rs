@@ -1,6 +1,7 @@
 //! Frames of the control socket: four octets of length, then that much JSON.
 //!
 //! ```text
+//!   server → command   Frame::Hello
 //!   command → server   Question { version, request }
 //!   server → command   Frame::Item …, Frame::Item …, Frame::End
 //! ```
@@ -44,6 +45,9 @@ impl Question {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum Frame {
+    /// The command was let in. One that waits in vain when a server ends does not hear this,
+    /// and knows that nothing was done.
+    Hello,
     /// A piece of the answer.
     Item(Box<Item>),
     /// All was said and done.

@@ -119,10 +119,10 @@ impl System {
 }
 
 impl Drop for System {
-    /// Nothing is left running, however we end.
+    /// Nothing is left running, however we end. Where something failed nothing is to be saved.
     fn drop(&mut self) {
         if matches!(self.child.try_wait(), Ok(None)) {
-            terminate(&self.child);
+            self.child.kill().and_then(|()| self.child.wait()).ok();
         }
     }
 }

@@ -189,15 +189,14 @@ mod tests {
             lines.write_all(&line).expect("taken");
         }
         drop(held);
-        // The writer may still be on its way through the queue.
-        let mut written = String::new();
-        for _ in 0..1_000_000 {
-            written = String::from_utf8(place.lock().expect("whole").clone()).expect("text");
-            if written.contains("log lines were lost") {
-                break;
-            }
-            std::thread::yield_now();
-        }
+        let (done, wait) = sync_channel(1);
+        lines.queue.send(Entry::Flush(done)).expect("the thread lives");
+        wait.recv().expect("written");
+        // What was lost is said behind the batch in which that is noticed.
+        let (done, wait) = sync_channel(1);
+        lines.queue.send(Entry::Flush(done)).expect("the thread lives");
+        wait.recv().expect("written");
+        let written = String::from_utf8(place.lock().expect("whole").clone()).expect("text");
         let kept = written.lines().filter(|line| line.starts_with('x')).count();
         assert!((LINES_MAX..LINES_MAX * 2).contains(&kept), "{kept} were kept");
         assert!(written.contains("log lines were lost"));
