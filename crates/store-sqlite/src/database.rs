@@ -33,11 +33,6 @@ const WAL_OCTETS_KEPT: i64 = 64 * 1024 * 1024;
 /// How long a statement waits for another process's lock: a backup, a curious `sqlite3`.
 const LOCKED_WAIT: Duration = Duration::from_secs(10);
 
-/// Newest schema version that this program knows.
-pub(crate) fn schema_version_known() -> u32 {
-    u32::try_from(STEPS.len()).unwrap_or(u32::MAX)
-}
-
 /// Refuses an SQLite that can lose what it committed.
 fn check_sqlite_version() -> Result<(), StoreError> {
     let found = rusqlite::version_number();
@@ -55,7 +50,7 @@ pub(crate) fn open_writer(path: &Path) -> Result<Connection, StoreError> {
     check_sqlite_version()?;
     let mut database = Connection::open(path).map_err(sql("open the database"))?;
     prepare_writer(&database)?;
-    migrate(&mut database, path)?;
+    migrate(&mut database, path, STEPS)?;
     Ok(database)
 }
 
@@ -100,12 +95,12 @@ pub(crate) fn open_reader(path: &Path) -> Result<Connection, StoreError> {
 /// Takes the steps that are missing, each in a transaction of its own.
 ///
 /// Before the first step on a database with anything in it, a copy is made beside it.
-fn migrate(database: &mut Connection, path: &Path) -> Result<(), StoreError> {
+fn migrate(database: &mut Connection, path: &Path, steps: &[&str]) -> Result<(), StoreError> {
     let migrating = sql("bring the schema up to date");
     let found: u32 = database
         .pragma_query_value(None, "user_version", |row| row.get(0))
         .map_err(sql("read the schema version"))?;
-    let known = schema_version_known();
+    let known = u32::try_from(steps.len()).unwrap_or(u32::MAX);
     if found > known {
         return Err(StoreError::Newer { found, known });
     }
@@ -126,7 +121,7 @@ fn migrate(database: &mut Connection, path: &Path) -> Result<(), StoreError> {
             .execute("VACUUM INTO ?1", [name])
             .map_err(sql("copy the database before changing its schema"))?;
     }
-    for (version, step) in (1..).zip(STEPS).skip(usize::try_from(found).unwrap_or(usize::MAX)) {
+    for (version, step) in (1..).zip(steps).skip(usize::try_from(found).unwrap_or(usize::MAX)) {
         let transaction = database.transaction().map_err(&migrating)?;
         transaction.execute_batch(step).map_err(&migrating)?;
         transaction.pragma_update(None, "user_version", version).map_err(&migrating)?;
@@ -193,4 +188,51 @@ pub(crate) fn column(number: u64) -> i64 {
 /// A number from a column that is never negative.
 pub(crate) fn number(column: i64) -> u64 {
     u64::try_from(column).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn version_and_rows(path: &Path) -> (u32, u32) {
+        let database = Connection::open(path).unwrap();
+        let version = database.pragma_query_value(None, "user_version", |row| row.get(0));
+        let rows = database.query_row("SELECT count(*) FROM thing", [], |row| row.get(0));
+        (version.unwrap(), rows.unwrap())
+    }
+
+    #[test]
+    fn steps_are_taken_once_and_after_a_copy() {
+        const FIRST: &str = "CREATE TABLE thing (a); INSERT INTO thing VALUES (1);";
+        const SECOND: &str = "INSERT INTO thing VALUES (2);";
+        const BROKEN: &str = "INSERT INTO thing VALUES (3); INSERT INTO nothing VALUES (1);";
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(DATABASE_NAME);
+        let copy = copy_path(&path, 1);
+        let take = |steps: &[&str]| migrate(&mut Connection::open(&path).unwrap(), &path, steps);
+        take(&[FIRST]).unwrap();
+        assert!(!copy.exists(), "there was nothing to copy");
+        assert!(take(&[FIRST, BROKEN]).is_err());
+        assert_eq!(version_and_rows(&path), (1, 1), "a broken step changes nothing");
+        for _ in 0..2 {
+            take(&[FIRST, SECOND]).unwrap();
+            assert_eq!(version_and_rows(&path), (2, 2));
+            assert_eq!(version_and_rows(&copy), (1, 1), "the copy is from before");
+        }
+        assert_eq!(take(&[FIRST]), Err(StoreError::Newer { found: 2, known: 1 }));
+    }
+
+    #[test]
+    fn the_sqlite_that_is_linked_loses_nothing() {
+        check_sqlite_version().unwrap();
+    }
+
+    #[test]
+    fn json_says_the_version_of_its_form() {
+        let reply = store::RemoteReply { code: 250, status: None, text: "ok".to_owned() };
+        let text = to_json(&reply).unwrap();
+        assert!(text.starts_with("{\"v\":1,"), "{text}");
+        assert_eq!(from_json::<store::RemoteReply>("it", &text), Ok(reply));
+        assert!(from_json::<store::RemoteReply>("it", "{}").is_err());
+    }
 }
