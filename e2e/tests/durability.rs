@@ -312,29 +312,3 @@ fn a_disk_that_fills_in_the_midst_of_a_message_takes_nothing_of_it() {
     });
     site.verify();
 }
-
-#[test]
-fn administration_works_with_and_without_a_server() {
-    let site = Site::default();
-    let add = |address: &str| {
-        site.posthouse(&["account", "add", address, "--password-stdin"])
-            .input("another one 5\n")
-            .succeed();
-    };
-    add("without@home.test");
-    let server = site.start();
-    add("with@home.test");
-    for address in ["without@home.test", "with@home.test"] {
-        server.deliver("eve@else.test", address, &letter(1));
-        assert_eq!(site.messages(address), 1, "{address}");
-    }
-    site.posthouse(&["account", "remove", "with@home.test"]).succeed();
-    server.smtp().say("MAIL FROM:<eve@else.test>", 250);
-    let twice = site
-        .posthouse(&["account", "add", "ada@home.test", "--password-stdin"])
-        .input("x y z 1\n")
-        .finish();
-    assert_eq!(twice.code, Some(1), "{}", twice.words());
-    let wrong = site.posthouse(&["account", "frob"]).finish();
-    assert_eq!(wrong.code, Some(2), "C06: {}", wrong.words());
-}

@@ -141,6 +141,17 @@ fn a_refusal_of_the_content_returns_the_whole_message() {
 }
 
 #[test]
+fn eight_bit_content_is_not_forced_upon_a_host_that_does_not_take_it() {
+    let world = World::new(&[], "");
+    world.submit(" BODY=8BITMIME", &["<x@away.test>"], &odd("x@away.test"));
+    let notices = world.await_notices(1);
+    assert_tells(notices.first().expect("one"), &["Action: failed\r\n", "Status: 5.6.3\r\n"]);
+    assert!(world.sink.arrivals().is_empty(), "RFC 6152 §3");
+    world.submit("", &["<x@away.test>"], &letter("seven bits"));
+    world.sink.await_arrivals(1);
+}
+
+#[test]
 fn wishes_go_on_to_a_host_that_knows_them_and_are_answered_for_one_that_does_not() {
     let world = World::new(&["DSN"], "");
     world.submit(

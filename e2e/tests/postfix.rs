@@ -17,7 +17,7 @@ use e2e::letters::{assert_same_below_trace, field, odd, plain, with_lf, without_
 use e2e::names::Names;
 use e2e::postfix::Postfix;
 use e2e::wait::until;
-use e2e::{Dialog, Network, Plan, Server, Site, lacks, lacks_root};
+use e2e::{Dialog, Folder, Network, Plan, Run, Server, Site, lacks, lacks_root};
 
 /// Ports 25, 587 and 110 of one address.
 const LISTENERS: &[(&str, &str, &str)] = &[
@@ -136,6 +136,110 @@ fn what_we_relay_to_postfix_arrives_octet_for_octet() {
         assert!(trace.contains("127.0.0.3"), "{trace}");
     }
     assert!(internet.site.json(&["queue", "list"]).is_empty(), "nothing waits any more");
+}
+
+#[test]
+fn tls_is_used_both_ways_where_it_is_offered() {
+    if cannot_run() || lacks(&["openssl"]) {
+        return;
+    }
+    let keys = Folder::new();
+    let (key, certificate) = (keys.text_path("key.pem"), keys.text_path("certificate.pem"));
+    Run::new("openssl")
+        .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"])
+        .args(["-subj", "/CN=mx.away.test", "-keyout", &key, "-out", &certificate])
+        .succeed();
+    let internet = Internet::new(&format!(
+        "smtp_tls_security_level = encrypt\nsmtpd_tls_security_level = may\n\
+         smtpd_tls_cert_file = {certificate}\nsmtpd_tls_key_file = {key}\n\
+         smtpd_tls_received_header = yes\n"
+    ));
+    let sent = odd("bob@home.test");
+    internet.give_postfix("eve@away.test", "bob@home.test", &sent);
+    let messages = internet.await_messages("bob@home.test", 1);
+    let message = messages.first().expect("one");
+    assert_same_below_trace(message, &sent);
+    let received = field(message, "Received").expect("our trace field");
+    assert!(received.contains("with ESMTPS (TLSv1.3 "), "{received}");
+    let sent = odd("eve@away.test");
+    let id = internet.submit("eve@away.test", "FAILURE", &sent);
+    // The other message there is our notice about the first letter.
+    let has_arrived = |mail: &Vec<u8>| mail.ends_with(&with_lf(&sent));
+    let arrived =
+        until("the letter in Postfix", || internet.postfix.mail().into_iter().find(has_arrived));
+    let received = field(&arrived, "Received").expect("Postfix's trace field");
+    assert!(received.contains("using TLSv1.3") && received.contains("with ESMTPS"), "{received}");
+    until("TLS in the trace", || internet.site.trace(&id).contains("TLSv1.3").then_some(()));
+}
+
+#[test]
+fn a_host_with_broken_tls_gets_its_mail_all_the_same() {
+    if cannot_run() || lacks(&["openssl"]) {
+        return;
+    }
+    let keys = Folder::new();
+    let (key, certificate) = (keys.text_path("key.pem"), keys.text_path("certificate.pem"));
+    Run::new("openssl")
+        .args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=mx.away.test"])
+        .args(["-keyout", &key, "-out", &certificate])
+        .succeed();
+    // It offers STARTTLS and then knows nothing newer than TLS 1.1.
+    let internet = Internet::new(&format!(
+        "smtpd_tls_security_level = may\nsmtpd_tls_cert_file = {certificate}\n\
+         smtpd_tls_key_file = {key}\nsmtpd_tls_protocols = TLSv1.1\n"
+    ));
+    internet.submit(
+        "eve@away.test",
+        "FAILURE",
+        &plain("ada@home.test", "eve@away.test", "opportunistic"),
+    );
+    // RFC 7435: TLS that cannot be had is no reason to keep the letter.
+    internet.postfix.await_mail(1);
+    let log = internet.postfix.log();
+    assert!(log.contains("SSL_accept error"), "TLS was tried: {log}");
+}
+
+#[test]
+fn a_large_message_and_many_small_ones_go_both_ways() {
+    if cannot_run() {
+        return;
+    }
+    const MANY: usize = 30;
+    let internet = Internet::new("");
+    let large = |to: &str| {
+        let lines = "0123456789.abcdefghijklmnopqrstuvwxyz\r\n.\r\n".repeat(100_000);
+        [plain("ada@home.test", to, "large").as_slice(), lines.as_bytes()].concat()
+    };
+    internet.network.inside(|| {
+        let mut author = internet.server.dial("submission/none");
+        author.say("EHLO client.test", 250);
+        author.login("ada@home.test", e2e::PASSWORD);
+        author.transaction("ada@home.test", &["eve@away.test"], &large("eve@away.test"));
+        for number in 0..MANY {
+            let letter = plain("ada@home.test", "eve@away.test", &format!("number {number}"));
+            author.transaction("ada@home.test", &["eve@away.test"], &letter);
+        }
+    });
+    internet.give_postfix("eve@away.test", "bob@home.test", &large("bob@home.test"));
+    for number in 0..MANY {
+        let letter = plain("ada@home.test", "bob@home.test", &format!("number {number}"));
+        // A null reverse-path: no success notice is to come back between the others.
+        internet.give_postfix("", "bob@home.test", &letter);
+    }
+    let here = internet.await_messages("bob@home.test", MANY + 1);
+    let there = internet.postfix.await_mail(MANY + 1);
+    let with_crlf: Vec<_> = there.iter().map(|message| e2e::letters::with_crlf(message)).collect();
+    for (messages, to) in [(here, "bob@home.test"), (with_crlf, "eve@away.test")] {
+        let arrived =
+            |sent: &[u8]| messages.iter().filter(|message| message.ends_with(sent)).count();
+        assert_eq!(arrived(&large(to)), 1, "{to}");
+        for number in 0..MANY {
+            let subject = format!("number {number}");
+            assert_eq!(arrived(&plain("ada@home.test", to, &subject)), 1, "{to}: {subject}");
+        }
+    }
+    until("an empty queue", || internet.site.json(&["queue", "list"]).is_empty().then_some(()));
+    internet.site.verify();
 }
 
 #[test]

@@ -119,7 +119,8 @@ fn no_password_goes_to_a_host_that_has_not_proved_itself() {
 
 #[test]
 fn a_server_that_could_prove_no_smart_host_does_not_start() {
-    let sections = "[outbound]\nrelay = { host = \"smtp.provider.test:587\", tls = \"starttls\" }\n";
+    let sections =
+        "[outbound]\nrelay = { host = \"smtp.provider.test:587\", tls = \"starttls\" }\n";
     let environment = [("SSL_CERT_FILE", "/nonexistent"), ("SSL_CERT_DIR", "/nonexistent")];
     let site = Site::new(&Plan { sections, environment: &environment, ..Plan::default() });
     let finished = site.posthouse(&["serve"]).finish();
