@@ -194,6 +194,9 @@ impl<'a> Reader<'a> {
             }
         }
         self.flush();
+        if self.lexer.is_cut() {
+            self.fault();
+        }
         if let Some(group) = self.group.take() {
             self.fault();
             self.list.push(Addressee::Group(group));
@@ -263,7 +266,7 @@ impl<'a> Reader<'a> {
             }
             match self.lexer.next() {
                 Some(Token::Special(b'@')) => {
-                    address = local_part(&words);
+                    address = self.local_part(&words);
                     self.domain(&mut address);
                     words.clear();
                     break;
@@ -323,9 +326,21 @@ impl<'a> Reader<'a> {
             self.fault();
             self.pending.name = self.phrase(name);
         }
-        let mut address = local_part(local);
+        let mut address = self.local_part(local);
         self.domain(&mut address);
         self.pending.address = Some(address);
+    }
+
+    /// The text of a local part; notes what is wrong with it.
+    fn local_part(&mut self, words: &[Word<'_>]) -> String {
+        let is_dot = |word: &Word<'_>| word.token == Token::Special(b'.');
+        let is_good = words.len() % 2 == 1
+            && words.iter().enumerate().all(|(index, word)| is_dot(word) == (index % 2 == 1));
+        let text = local_part(words);
+        if !is_good || text.contains('\u{fffd}') {
+            self.fault();
+        }
+        text
     }
 
     /// Adds `@domain`.
@@ -338,15 +353,20 @@ impl<'a> Reader<'a> {
             ahead.skip_cfws();
             match ahead.next() {
                 Some(Token::Special(b'.')) => {
+                    if !is_dot_due {
+                        self.fault();
+                    }
                     address.push('.');
                     is_dot_due = false;
                 }
                 Some(Token::Atom(atom)) if !is_dot_due => {
-                    address.push_str(&charset::decode_unlabelled(atom));
                     is_dot_due = true;
+                    if push_visible(address, atom) == Visibility::Partial {
+                        self.fault();
+                    }
                 }
                 Some(Token::Literal(literal)) if !is_dot_due => {
-                    address.push_str(&String::from_utf8_lossy(literal));
+                    push_visible(address, literal);
                     self.lexer = ahead;
                     return;
                 }
@@ -475,12 +495,16 @@ fn local_part(words: &[Word<'_>]) -> String {
     let mut was_quoted = false;
     for word in words {
         match word.token {
-            Token::Atom(atom) => text.push_str(&charset::decode_unlabelled(atom)),
+            Token::Atom(atom) => {
+                push_visible(&mut text, atom);
+            }
             Token::Quoted(inside) => {
                 was_quoted = true;
-                text.push_str(&charset::decode_unlabelled(&unescape(inside)));
+                push_visible(&mut text, &unescape(inside));
             }
-            Token::Literal(literal) => text.push_str(&String::from_utf8_lossy(literal)),
+            Token::Literal(literal) => {
+                push_visible(&mut text, literal);
+            }
             Token::Special(sign) => text.push(char::from(sign)),
             Token::Space | Token::Comment(_) => {}
         }
@@ -489,6 +513,25 @@ fn local_part(words: &[Word<'_>]) -> String {
         return quote(&text);
     }
     text
+}
+
+/// Whether octets could be shown as they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Visibility {
+    Whole,
+    /// Control characters became U+FFFD.
+    Partial,
+}
+
+/// Adds the text of octets: an address never carries control characters.
+fn push_visible(text: &mut String, octets: &[u8]) -> Visibility {
+    let decoded = charset::decode_unlabelled(octets);
+    if !decoded.chars().any(char::is_control) {
+        text.push_str(&decoded);
+        return Visibility::Whole;
+    }
+    text.extend(decoded.chars().map(|sign| if sign.is_control() { '\u{fffd}' } else { sign }));
+    Visibility::Partial
 }
 
 /// RFC 5322 §3.2.3: atoms with single dots between them.

@@ -42,11 +42,17 @@ pub(crate) struct Lexer<'a> {
     input: &'a [u8],
     at: usize,
     syntax: Syntax,
+    is_cut: bool,
 }
 
 impl<'a> Lexer<'a> {
     pub(crate) fn new(input: &'a [u8], syntax: Syntax) -> Self {
-        Self { input, at: 0, syntax }
+        Self { input, at: 0, syntax, is_cut: false }
+    }
+
+    /// Whether a comment or quoted string has no end.
+    pub(crate) fn is_cut(&self) -> bool {
+        self.is_cut
     }
 
     /// How many octets were read.
@@ -117,6 +123,7 @@ impl<'a> Lexer<'a> {
             index += 1;
         }
         self.at = self.input.len();
+        self.is_cut = true;
         rest.get(1..).unwrap_or_default()
     }
 
@@ -134,6 +141,7 @@ impl<'a> Lexer<'a> {
             }
         }
         self.at = self.input.len();
+        self.is_cut = true;
         Token::Quoted(rest.get(1..).unwrap_or_default())
     }
 
@@ -193,10 +201,17 @@ impl<'a> Lexer<'a> {
     /// separates addresses, so that one lost bracket does not eat the list.
     fn literal(&mut self) -> Token<'a> {
         let rest = self.rest();
-        let inside = rest.get(1..).unwrap_or_default();
-        let end = inside.iter().position(|octet| matches!(octet, b'[' | b']' | b',' | b'>' | b';'));
-        match end {
-            Some(index) if inside.get(index) == Some(&b']') => Token::Literal(self.bump(index + 2)),
+        let mut length = 1;
+        while let Some(octet) = rest.get(length) {
+            match octet {
+                b'\\' => length += 1,
+                b'[' | b']' | b',' | b'>' | b';' => break,
+                _ => {}
+            }
+            length += 1;
+        }
+        match rest.get(length) {
+            Some(b']') => Token::Literal(self.bump(length + 1)),
             _ => {
                 self.at += 1;
                 Token::Special(b'[')

@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use message::Message;
 use message::fuzz::{fuzz_message, fuzz_tnef};
+use message::{DateTime, Message, decode_text};
 use serde_json::Value;
 
 /// Files larger than this are read once only: cutting them up takes too long for a test.
@@ -109,4 +109,94 @@ fn files_in_winmail_containers_are_found() {
         count += message::tnef::files(&content).map_or(0, |files| files.len());
     }
     assert!(count >= 5, "{count} files");
+}
+
+/// Where we differ from is_email, and why.
+const ADDRESS_DIFFERENCES: [(&str, &str); 17] = [
+    ("124", "RFC 5322 §4.1: obsolete; no address with a control character leaves us"),
+    ("125", "RFC 5322 §4.1: obsolete; no address with a control character leaves us"),
+    ("138", "RFC 5322 §4.1: obsolete; no address with a control character leaves us"),
+    ("139", "RFC 5322 §4.1: obsolete; no address with a control character leaves us"),
+    ("30", "RFC 5322 §3.2.3: an atom may begin with a hyphen"),
+    ("31", "RFC 5322 §3.2.3: an atom may end with a hyphen"),
+    ("102", "RFC 5322 §3.2.3: an atom may end with a hyphen"),
+    ("150", "the line end is that of the field"),
+    ("151", "RFC 5322 §4.2: folding may leave a line of white space"),
+    ("152", "the line end is that of the field"),
+    ("154", "RFC 5322 §4.2: folding may leave a line of white space"),
+    ("155", "an empty line ends the header"),
+    ("156", "an empty line ends the header"),
+    ("58", "RFC 5322 §4.1: NUL is obsolete; we note it"),
+    ("134", "a lone LF is a line end to us, as to most readers of files"),
+    ("133", "a lone LF is a line end to us, as to most readers of files"),
+    ("160", "RFC 6532 §3.2: a quoted pair may hold a letter outside of ASCII"),
+];
+
+#[test]
+fn addresses_are_judged_as_rfc_5322_says() {
+    let Some(folder) = corpora() else { return };
+    let tests = fs::read_to_string(folder.join("address/is_email/tests.xml")).expect("tests");
+    let mut count = 0;
+    for test in tests.split("<test id=\"").skip(1) {
+        let id = test.split('"').next().unwrap_or_default();
+        let between = |tag: &str| {
+            let text = test.split(&format!("<{tag}>")).nth(1)?;
+            Some(text.split(&format!("</{tag}>")).next()?.to_owned())
+        };
+        let address = plain(&between("address").unwrap_or_default());
+        let is_error = between("category").as_deref() == Some("ISEMAIL_ERR");
+        let content =
+            format!("From: a@b\r\nDate: 1 Jan 2020 0:00:00 +0000\r\nTo: {address}\r\n\r\n");
+        let defects = Message::parse(content.as_bytes()).examine();
+        count += 1;
+        let is_known = ADDRESS_DIFFERENCES.iter().any(|(known, _)| *known == id);
+        assert!(is_known || is_error != defects.is_empty(), "{id}: {address:?} {defects:?}");
+    }
+    assert!(count > 150, "{count} addresses");
+}
+
+/// XML without its references; signs of controls become the controls.
+fn plain(xml: &str) -> String {
+    let text = xml.replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", "\"");
+    let mut pieces = text.split("&#x");
+    let mut plain = pieces.next().unwrap_or_default().to_owned();
+    for piece in pieces {
+        let (digits, rest) = piece.split_once(';').expect("a reference");
+        let code = u32::from_str_radix(digits, 16).expect("a number");
+        plain.extend(char::from_u32(code));
+        plain.push_str(rest);
+    }
+    let control = |sign: char| char::from_u32(u32::from(sign).wrapping_sub(0x2400));
+    let is_sign = |sign: &char| ('\u{2400}'..'\u{2420}').contains(sign);
+    let plain = plain.replace("&amp;", "&");
+    plain
+        .chars()
+        .map(|sign| if is_sign(&sign) { control(sign).unwrap_or(sign) } else { sign })
+        .collect()
+}
+
+#[test]
+fn dates_and_encoded_words_mean_what_dovecot_says() {
+    let Some(folder) = corpora() else { return };
+    let rows = |name: &str| -> Vec<Value> {
+        let vectors = fs::read(folder.join("vectors").join(name)).expect("vectors");
+        serde_json::from_slice(&vectors).expect("JSON")
+    };
+    for row in rows("dates-dovecot.json") {
+        let text = row["in"].as_str().expect("a text");
+        let date = DateTime::parse(text);
+        assert_eq!(date.is_ok(), row["valid"] == true, "{text}");
+        if let Ok(date) = date {
+            assert_eq!(row["unix"], date.unix_seconds(), "{text}");
+            assert_eq!(row["tz_minutes"], date.offset_minutes(), "{text}");
+        }
+    }
+    for row in rows("rfc2047-dovecot.json") {
+        let text = row["in"].as_str().expect("a text");
+        let expected = row["out"].as_str().expect("a text").trim();
+        let decoded = decode_text(text.as_bytes());
+        // How many U+FFFD stand for damage is a matter of taste.
+        let squeezed = decoded.replace("\u{fffd}\u{fffd}\u{fffd}", "\u{fffd}");
+        assert_eq!(squeezed.replace('\t', ""), expected.replace('\t', ""), "{text}");
+    }
 }
