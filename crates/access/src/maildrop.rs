@@ -92,16 +92,15 @@ impl Maildrop {
 }
 
 impl Reading {
-    /// The next octets; none at the end.
+    /// The next octets; none at the end. The trace fields come with the first content, so that
+    /// nothing has been sent yet when that cannot be read, and the client can hear of it.
     pub(crate) async fn next_chunk(&mut self, store: &dyn Store) -> Result<Bytes, StoreError> {
-        if let Some(prefix) = self.prefix.take()
-            && !prefix.is_empty()
-        {
-            return Ok(prefix);
-        }
         let chunk = store.read(self.message, self.offset, CHUNK_OCTETS).await?;
         self.offset = self.offset.saturating_add(chunk.len() as u64);
-        Ok(chunk)
+        Ok(match self.prefix.take() {
+            Some(prefix) if !prefix.is_empty() => [prefix, chunk].concat().into(),
+            _ => chunk,
+        })
     }
 }
 
