@@ -2,6 +2,7 @@
 
 mod format;
 mod list;
+mod man;
 mod outbox;
 mod save;
 mod send;
@@ -18,7 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::error::ErrorKind;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use mailbag::account::HostPort;
 use mailbag::{Bag, Exit, Home, LocalStore, World};
 use platform::{RealDisk, SystemClock, SystemRandom, TokioNet};
@@ -66,6 +67,8 @@ enum Command {
     Track(track::Options),
     /// List what is not sent yet, try it again, or take it back.
     Outbox(outbox::Options),
+    /// Write the manual pages, one for each command.
+    Man(man::Options),
     #[command(hide = true)]
     Import(Later),
     #[command(hide = true)]
@@ -133,6 +136,9 @@ fn usage(error: &clap::Error) -> ExitCode {
 }
 
 fn start(arguments: Arguments) -> Result<Exit, Trouble> {
+    if let Command::Man(options) = &arguments.command {
+        return man::write(Arguments::command(), options);
+    }
     let home = Home::locate(|name| std::env::var_os(name)).map_err(mailbag::Fault::from)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
@@ -157,6 +163,7 @@ fn start(arguments: Arguments) -> Result<Exit, Trouble> {
             Command::Send(options) => send::run(&context, options).await,
             Command::Track(options) => track::run(&context, options).await,
             Command::Outbox(options) => outbox::run(&context, options).await,
+            Command::Man(_) => Ok(Exit::Done),
             Command::Import(_) | Command::Export(_) | Command::Search(_) => {
                 Err(Trouble::wrong_use("not available in this version", "see `mailbag --help`"))
             }

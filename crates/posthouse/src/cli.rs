@@ -11,6 +11,7 @@ mod alias;
 mod check;
 mod domain;
 mod init;
+mod man;
 mod output;
 pub(crate) mod password;
 mod queue;
@@ -100,6 +101,8 @@ enum Command {
     Trace(trace::Options),
     /// Read the whole store; check every checksum, count and reference
     Verify(verify::Options),
+    /// Write the manual pages, one for each command
+    Man(man::Options),
 }
 
 /// How the user can call this program again: as it was called now.
@@ -172,6 +175,7 @@ async fn perform(
         Command::Init(init) => init::run(init, output, talk).await,
         Command::Check => check::run(options, output).await,
         Command::Serve(serve) => serve::run(&serve, options).await,
+        Command::Man(man) => man::run(CommandLine::command(), &man),
         other => {
             let config = Config::find(options.config.as_deref())?;
             let office = Office { folder: Folder::new(&config.data_dir), config };
@@ -182,9 +186,11 @@ async fn perform(
                 Command::Queue(queue) => queue::run(queue, &office, output, talk).await,
                 Command::Trace(trace) => trace::run(trace, &office, output).await,
                 Command::Verify(verify) => verify::run(&verify, &office, output, talk).await,
-                Command::Try(_) | Command::Init(_) | Command::Check | Command::Serve(_) => {
-                    Err(Failure::new("this command is done above"))
-                }
+                Command::Try(_)
+                | Command::Init(_)
+                | Command::Check
+                | Command::Serve(_)
+                | Command::Man(_) => Err(Failure::new("this command is done above")),
             }
         }
     }
