@@ -40,7 +40,12 @@ struct State {
 impl Sink {
     /// Listens on loopback at a port that the system chooses.
     pub fn start(extensions: &[&str]) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        Self::start_at("127.0.0.1:0", extensions)
+    }
+
+    /// Listens at another address.
+    pub fn start_at(address: &str, extensions: &[&str]) -> Self {
+        let listener = TcpListener::bind(address).expect("a port");
         let address = listener.local_addr().expect("its address");
         let state = Arc::new(State {
             extensions: extensions.iter().map(|&extension| extension.to_owned()).collect(),

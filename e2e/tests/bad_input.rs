@@ -348,6 +348,8 @@ fn pop3_refuses_and_goes_on() {
     for command in ["PASS x", "STAT", "RETR 1", "DELE 1", "UIDL", "TOP 1 0", "FROB", "", "LIST"] {
         early.refused(command);
     }
+    let refusal = early.refused("APOP ada@home.test c4c9334bac560ecc979e58001b3e22fb");
+    assert!(refusal.len() > "-ERR unknown command".len(), "APOP: a clear reason: {refusal}");
     drop(early);
     let mut maildrop = server.maildrop("bob@home.test");
     for number in ["0", "-1", "abc", "1x", "999999", "4294967297", "18446744073709551617", ""] {

@@ -4,7 +4,7 @@
 //! Not here: hosts that refuse in good order (`notices.rs`).
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 
@@ -214,6 +214,36 @@ fn the_next_mx_is_asked_when_the_first_is_away() {
         trace.contains("second.away.test").then_some(trace)
     });
     assert!(trace.contains("first.away.test"), "{trace}");
+}
+
+#[test]
+fn every_kind_of_record_leads_to_the_host() {
+    let sink = Sink::start_at("[::]:0", &[]);
+    let zone = Zone::new();
+    zone.mx("six.test", 10, "mx.six.test").aaaa("mx.six.test", Ipv6Addr::LOCALHOST);
+    zone.a("bare.test", Ipv4Addr::LOCALHOST);
+    zone.cname("alias.test", "bare.test");
+    zone.mx("both.test", 10, "mx.both.test")
+        .aaaa("mx.both.test", Ipv6Addr::LOCALHOST)
+        .a("mx.both.test", Ipv4Addr::LOCALHOST);
+    let world = World::in_zone(&zone, sink.address().port());
+    #[rustfmt::skip]
+    let rows = [
+        ("x@six.test", "an MX with an IPv6 address only"),
+        ("x@bare.test", "RFC 5321 §5.1: no MX, so the address counts"),
+        ("x@alias.test", "RFC 5321 §5.1: a CNAME is followed"),
+        ("x@both.test", "either address"),
+    ];
+    for (count, (recipient, why)) in (1..).zip(rows) {
+        let mut author = world.server.author("ada@home.test");
+        author.transaction("ada@home.test", &[recipient], &letter());
+        let arrivals = sink.await_arrivals(count);
+        let last = arrivals.last().expect("one");
+        assert!(
+            last.recipients.iter().any(|command| command.contains(recipient)),
+            "{why}: {last:?}"
+        );
+    }
 }
 
 #[test]
