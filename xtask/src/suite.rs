@@ -34,6 +34,15 @@ const STEPS: &[Step] = &[
     // package's own tests.
     Step { name: "programs", arguments: &["build", "--workspace", "--bins", "--locked"] },
     Step { name: "tests", arguments: &["test", "--workspace", "--locked", "--no-fail-fast"] },
+    // Controls: engines that must lose mail, so that the laws can be seen to find losses.
+    Step {
+        name: "control: 250 before the commit",
+        arguments: &["test", "--package", "sim", "--features", "fault-early-ack", "--locked"],
+    },
+    Step {
+        name: "control: no sync",
+        arguments: &["test", "--package", "sim", "--features", "fault-no-sync", "--locked"],
+    },
 ];
 
 /// How one step ended.
