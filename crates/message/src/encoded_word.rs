@@ -177,7 +177,9 @@ impl TextDecoder {
             return;
         };
         match &mut self.pending {
-            Some((charset, pending)) if charset.eq_ignore_ascii_case(word.charset) => {
+            Some((charset, pending))
+                if charset.eq_ignore_ascii_case(word.charset) && !is_stateful(word.charset) =>
+            {
                 pending.extend_from_slice(&octets);
                 self.gap.clear();
             }
@@ -214,6 +216,15 @@ impl TextDecoder {
     }
 }
 
+/// Whether a charset has escapes, of which two in a row are an error to its decoder. Words in
+/// such charsets are never split inside a character, since each begins and ends in ASCII.
+fn is_stateful(charset: &[u8]) -> bool {
+    let is = |prefix: &[u8]| {
+        charset.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix))
+    };
+    is(b"iso-2022-") || is(b"utf-7")
+}
+
 /// Adds folded text: line breaks vanish (RFC 5322 §2.2.3), other controls become visible.
 fn push_clean(text: &mut String, piece: &str) {
     for sign in piece.chars().filter(|sign| !matches!(sign, '\r' | '\n')) {
@@ -237,7 +248,8 @@ mod tests {
     #[test]
     fn text_is_decoded_as_people_mean_it() {
         #[rustfmt::skip]
-        let table: [(&[u8], &str, &str); 23] = [
+        let table: [(&[u8], &str, &str); 24] = [
+            (b"=?ISO-2022-JP?B?GyRCJUYlOSVIGyhC?= =?ISO-2022-JP?B?GyRCJUYlOSVIGyhC?=", "テストテスト", "escapes are not joined"),
             (b"plain", "plain", "nothing to do"),
             (b"(=?ISO-8859-1?Q?a?=)", "(a)", "RFC 2047 §8"),
             (b"(=?ISO-8859-1?Q?a?= b)", "(a b)", "RFC 2047 §8"),

@@ -293,6 +293,16 @@ impl<'a> HeaderSection<'a> {
         octets
     }
 
+    /// As [`rewritten`](Self::rewritten), with all that follows the header in what was parsed.
+    ///
+    /// A malformed header ends before its empty line (at text that is no field), so a caller
+    /// that holds only the octets up to [`head_end`] wants this one: nothing gets lost.
+    pub fn rewritten_content(&self, above: &str, removed: &[&str], below: &str) -> Vec<u8> {
+        let mut octets = self.rewritten(above, removed, below);
+        octets.extend_from_slice(self.source.get(self.end..).unwrap_or_default());
+        octets
+    }
+
     forward_header! {
         /// The decoded Subject.
         subject -> Option<Cow<'_, str>>;
@@ -348,6 +358,16 @@ mod tests {
         assert_eq!(fields[2].raw(), b"junk line\r\n");
         assert_eq!(fields[3].value(), "");
         assert_eq!(section.rewritten("", &[], ""), content[..section.end()]);
+    }
+
+    #[test]
+    fn rewriting_a_malformed_header_loses_nothing() {
+        let head = b"A: b\r\nstray text\r\nmore of it\r\nBcc: c@d\r\n\r\n";
+        let section = HeaderSection::parse(head);
+        assert_eq!(
+            section.rewritten_content("", &["Bcc"], "Date: x\r\n"),
+            b"A: b\r\nDate: x\r\n\r\nstray text\r\nmore of it\r\nBcc: c@d\r\n\r\n"
+        );
     }
 
     #[test]
