@@ -152,6 +152,9 @@ pub(crate) fn of_file(doing: &str, path: &Path, error: &io::Error) -> Failure {
     let remedy = match error.kind() {
         io::ErrorKind::PermissionDenied => Some("run as the user who owns it, or change its owner"),
         io::ErrorKind::NotFound => Some("see whether the path is right"),
+        io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists => {
+            Some("a file is in the way: remove it, or choose another folder")
+        }
         io::ErrorKind::StorageFull => Some("free some space"),
         io::ErrorKind::ReadOnlyFilesystem => Some("choose a folder that can be written to"),
         _ => None,

@@ -151,6 +151,35 @@ impl Drop for Server {
     }
 }
 
+/// A configuration whose server takes mail for anybody from loopback and can send to nobody.
+fn relaying() -> String {
+    CONFIGURATION.replacen(
+        "tls = \"starttls\"",
+        "tls = \"starttls\"\nrelay_from = [\"127.0.0.0/8\"]",
+        1,
+    ) + "[outbound]\nroutes = { \"away.example\" = \"127.0.0.1:1\" }\n[queue]\nretry = [\"1h\"]\n"
+}
+
+/// Says these lines to a server, each after the reply to the one before. The last reply.
+fn converse(address: &str, lines: &[&str]) -> String {
+    #[expect(clippy::disallowed_methods, reason = "a client from outside")]
+    let stream = TcpStream::connect(address).expect("connected");
+    stream.set_read_timeout(Some(Duration::from_secs(20))).expect("set");
+    let mut replies = BufReader::new(stream.try_clone().expect("cloned")).lines();
+    let mut reply = || loop {
+        let line = replies.next().expect("a reply").expect("text");
+        if line.as_bytes().get(3) != Some(&b'-') {
+            return line;
+        }
+    };
+    let mut last = reply();
+    for line in lines {
+        (&stream).write_all(format!("{line}\r\n").as_bytes()).expect("sent");
+        last = reply();
+    }
+    last
+}
+
 /// The same commands, whoever does them.
 fn administer(site: &Site) {
     site.run(&["domain", "add", "example.org"]).done();
@@ -442,4 +471,105 @@ fn many_commands_at_once_take_turns() {
         scope.spawn(|| assert_eq!(site.serve().end(), Some(0)));
     });
     assert_eq!(site.run(&["domain", "list"]).done().lines().count(), names.len());
+}
+
+/// Sends a letter that will wait, and gives its id.
+fn waiting_letter(server: &Server) -> String {
+    let reply = converse(
+        server.address("smtp/starttls"),
+        &[
+            "EHLO client.example",
+            "MAIL FROM:<anna@here.example>",
+            "RCPT TO:<bob@away.example>",
+            "DATA",
+            "Subject: waits\r\nMessage-ID: <waits@here.example>\r\n\r\nHello\r\n.",
+        ],
+    );
+    assert!(reply.starts_with("250 2.0.0 Ok: queued as "), "{reply}");
+    reply.split(' ').next_back().expect("an id").to_owned()
+}
+
+#[test]
+fn a_waiting_letter_is_steered_and_followed_to_its_end() {
+    let site = Site::new(&relaying());
+    let server = site.serve();
+    let id = waiting_letter(&server);
+    let state = || {
+        let line = site.run(&["--json", "queue", "list"]).done();
+        let entry: serde_json::Value = serde_json::from_str(&line).expect("one entry");
+        assert_eq!((&entry["id"], &entry["sender"]), (&id[..].into(), &"anna@here.example".into()));
+        entry["recipients"][0]["state"].as_str().expect("a state").to_owned()
+    };
+    while state() != "deferred" {
+        std::thread::yield_now();
+    }
+    let follower = site
+        .command()
+        .args(["trace", "--follow", "<waits@here.example>"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("started");
+    site.run(&["queue", "hold", &id]).done();
+    assert_eq!(state(), "held");
+    site.run(&["queue", "release", &id, "--recipient", "bob@away.example"]).done();
+    assert_ne!(state(), "held");
+    site.run(&["queue", "hold", &id, "--recipient", "eve@away.example"])
+        .fails_with(1, "no recipient eve@away.example");
+    site.run(&["queue", "cancel", &id]).done();
+    let followed = Said::of(&follower.wait_with_output().expect("ended")).done();
+    for words in ["received", "queued      bob@away.example", "deferred", "held", "cancelled"] {
+        assert!(followed.contains(words), "{words} in {followed}");
+    }
+    assert_eq!(site.run(&["queue", "list"]).done(), "");
+    let shown = site.run(&["trace", &id]).done();
+    assert!(shown.contains("no answer   "), "{shown}");
+    assert_eq!(server.end(), Some(0));
+    assert_eq!(site.run(&["trace", &id]).done(), shown, "the same without the server");
+}
+
+#[test]
+fn whoever_waits_for_news_does_not_hold_up_the_end() {
+    let site = Site::new(&relaying());
+    let server = site.serve();
+    let id = waiting_letter(&server);
+    let mut follower = site
+        .command()
+        .args(["trace", "--follow", &id])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("started");
+    let mut lines = BufReader::new(follower.stdout.take().expect("piped")).lines();
+    lines.next().expect("a line").expect("text");
+    assert_eq!(server.end(), Some(0));
+    let said = Said::of(&follower.wait_with_output().expect("ended"));
+    said.fails_with(1, "the server is ending");
+}
+
+#[test]
+fn rubbish_on_the_control_socket_harms_nobody() {
+    use std::os::unix::net::UnixStream;
+    let site = Site::new(CONFIGURATION);
+    let server = site.serve();
+    let table: [(&[u8], &str); 6] = [
+        (b"", "nothing"),
+        (b"GET / HTTP/1.1\r\n\r\n", "another protocol: a frame of a gigabyte"),
+        (b"\x00\x00\x00\x02{}", "no question"),
+        (b"\x00\x00\x00\xff{", "half a frame"),
+        (b"\x00\x00\x00\x24{\"version\":2,\"request\":\"from later\"}", "another version"),
+        (b"\x00\x00\x00\x1e{\"version\":1,\"request\":\"what\"}", "an unknown request"),
+    ];
+    for (octets, why) in table {
+        let mut stream = UnixStream::connect(site.path("data/control.sock")).expect(why);
+        stream.write_all(octets).expect(why);
+        stream.shutdown(std::net::Shutdown::Write).expect(why);
+        let mut said = Vec::new();
+        // A reset is an answer, too.
+        stream.read_to_end(&mut said).ok();
+        let said = String::from_utf8_lossy(&said);
+        assert!(!said.contains("end"), "{why}: {said}");
+        assert!(!why.contains("version") || said.contains("speaks version 2"), "{why}: {said}");
+    }
+    assert_eq!(site.run(&["domain", "list"]).done(), "");
+    assert_eq!(server.end(), Some(0));
 }

@@ -2,43 +2,16 @@
 
 use std::time::Duration;
 
+use proptest::prelude::{Just, ProptestConfig, Strategy, any, prop_oneof};
+use proptest::sample::Index;
+use proptest::{prop_assert, proptest};
+
 use super::*;
 
 const HEAD: &str = "hostname = \"mx.example.org\"\ndata_dir = \"data\"\n";
 
-fn parse(text: &str) -> Result<Config, Fault> {
-    Config::parse(Path::new("/etc/posthouse/posthouse.toml"), text)
-}
-
-/// What is said about a file that begins with a good `hostname` and `data_dir`.
-fn refusal(rest: &str) -> String {
-    match parse(&format!("{HEAD}{rest}")) {
-        Ok(_) => "accepted".to_owned(),
-        Err(fault) => fault.to_string().replace("/etc/posthouse/", ""),
-    }
-}
-
-/// Every refusal of a table, one after the other.
-fn refusals(table: &[&str]) -> String {
-    table.iter().map(|rest| refusal(rest)).collect::<Vec<_>>().join("\n")
-}
-
-#[test]
-fn two_keys_are_enough() {
-    let config = parse(HEAD).expect("a good file");
-    assert_eq!(config.hostname.as_str(), "mx.example.org");
-    assert_eq!(config.data_dir, Path::new("/etc/posthouse/data"), "counts from the file");
-    assert_eq!(config.limits, Limits::default());
-    assert_eq!(config.queue, Queue::default());
-    assert_eq!(config.outbound.port, 25);
-    assert_eq!(config.tls, Tls::SelfSigned);
-    assert!(!config.allow_cleartext && !config.outbound.allow_private);
-}
-
-#[test]
-fn every_documented_key_is_taken() {
-    let config = parse(
-        r#"
+/// Every key that the documentation has.
+const WHOLE: &str = r#"
 hostname = "mx.example.org"
 data_dir = "/var/lib/posthouse"
 [store]
@@ -74,9 +47,40 @@ relay = { host = "smtp.example.net:587", tls = "starttls", username = "me", pass
 [queue]
 retry = ["1s", "2s"]
 expire = "1m"
-"#,
-    )
-    .expect("a good file");
+"#;
+
+fn parse(text: &str) -> Result<Config, Fault> {
+    Config::parse(Path::new("/etc/posthouse/posthouse.toml"), text)
+}
+
+/// What is said about a file that begins with a good `hostname` and `data_dir`.
+fn refusal(rest: &str) -> String {
+    match parse(&format!("{HEAD}{rest}")) {
+        Ok(_) => "accepted".to_owned(),
+        Err(fault) => fault.to_string().replace("/etc/posthouse/", ""),
+    }
+}
+
+/// Every refusal of a table, one after the other.
+fn refusals(table: &[&str]) -> String {
+    table.iter().map(|rest| refusal(rest)).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn two_keys_are_enough() {
+    let config = parse(HEAD).expect("a good file");
+    assert_eq!(config.hostname.as_str(), "mx.example.org");
+    assert_eq!(config.data_dir, Path::new("/etc/posthouse/data"), "counts from the file");
+    assert_eq!(config.limits, Limits::default());
+    assert_eq!(config.queue, Queue::default());
+    assert_eq!(config.outbound.port, 25);
+    assert_eq!(config.tls, Tls::SelfSigned);
+    assert!(!config.allow_cleartext && !config.outbound.allow_private);
+}
+
+#[test]
+fn every_documented_key_is_taken() {
+    let config = parse(WHOLE).expect("a good file");
     assert_eq!(config.listeners.len(), 2);
     assert_eq!(config.listeners[0].relay_from[0].to_string(), "127.0.0.0/8");
     assert_eq!(config.outbound.routes.len(), 2);
@@ -265,4 +269,52 @@ fn files_that_cannot_be_read() {
     the configuration cannot be read: file too large (DIR/image.toml): name a configuration file with --config FILE
     the configuration cannot be read: Is a directory (os error 21) (DIR/folder.toml): name a configuration file with --config FILE
     ");
+}
+
+/// What people change in a file: a line goes, comes twice, moves, or has something else in it.
+fn spoilt() -> impl Strategy<Value = String> {
+    let value = prop_oneof![
+        Just("0".to_owned()),
+        Just("\"\"".to_owned()),
+        Just("[\"127.0.0.1:0\"]".to_owned()),
+        Just("true".to_owned()),
+        Just("\"5m\"".to_owned()),
+        Just("{ host = \"a:1\" }".to_owned()),
+        "[\\x00-\\x7fäß🏰\"\\[\\]=.#\n]{0,12}",
+    ];
+    (proptest::collection::vec((any::<Index>(), 0..4u8, value), 1..6)).prop_map(|changes| {
+        let mut lines: Vec<String> = WHOLE.lines().map(str::to_owned).collect();
+        for (place, change, value) in changes {
+            let at = place.index(lines.len());
+            match change {
+                0 => drop(lines.remove(at)),
+                1 => lines.insert(at, lines[at].clone()),
+                2 => {
+                    let line = lines.remove(at);
+                    lines.push(line);
+                }
+                _ => {
+                    let key = lines[at].split('=').next().unwrap_or_default().to_owned();
+                    lines[at] = format!("{key}= {value}");
+                }
+            }
+        }
+        lines.join("\n")
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(500))]
+
+    /// Whatever somebody writes: a configuration, or one line that says where and what to do.
+    #[test]
+    fn a_spoilt_file_is_refused_with_its_place_and_a_remedy(text in spoilt()) {
+        if let Err(fault) = parse(&text) {
+            prop_assert!(fault.place.starts_with("/etc/posthouse/posthouse.toml"), "{fault}");
+            prop_assert!(!fault.remedy.is_empty() && !fault.what.is_empty(), "{fault}");
+            let line = fault.place.split(':').nth(1).map_or(Ok(1), str::parse::<usize>);
+            let lines = text.lines().count().max(1);
+            prop_assert!(line.is_ok_and(|line| (1..=lines + 1).contains(&line)), "{fault}");
+        }
+    }
 }

@@ -124,7 +124,9 @@ async fn connect(folder: &Folder) -> Result<Option<UnixStream>, Failure> {
         Err(error)
             if matches!(
                 error.kind(),
-                io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused
+                io::ErrorKind::NotFound
+                    | io::ErrorKind::ConnectionRefused
+                    | io::ErrorKind::NotADirectory
             ) =>
         {
             Ok(None)

@@ -99,6 +99,13 @@ pub(crate) enum Request {
     },
 }
 
+impl Request {
+    /// Whether its answer may wait for things to happen.
+    pub(super) fn waits(&self) -> bool {
+        matches!(self, Self::Trace { follow: Follow::UntilSettled, .. })
+    }
+}
+
 /// Whether to go on telling until all is settled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -87,7 +87,7 @@ impl ControlSocket {
         }
         tokio::spawn(async move {
             tokio::select! {
-                served = serve(stream, &engine) => {
+                served = serve(stream, &engine, &shutdown) => {
                     if let Err(error) = served {
                         debug!(%error, "command ended early");
                     }
@@ -114,7 +114,7 @@ fn may_command(stream: &UnixStream) -> io::Result<bool> {
 }
 
 /// One command, from its question to the end of its answer.
-async fn serve(mut stream: UnixStream, engine: &Engine) -> io::Result<()> {
+async fn serve(mut stream: UnixStream, engine: &Engine, shutdown: &Shutdown) -> io::Result<()> {
     let clock = engine.clock.as_ref();
     if !may_command(&stream)? {
         let what = "this server takes commands from its own user and from root only".to_owned();
@@ -133,13 +133,19 @@ async fn serve(mut stream: UnixStream, engine: &Engine) -> io::Result<()> {
         return refuse(&mut stream, what, remedy).await;
     }
     match serde_json::from_value::<Request>(question.request) {
-        Ok(request) => answer(&mut stream, request, engine).await,
+        Ok(request) => answer(&mut stream, request, engine, shutdown).await,
         Err(error) => refuse(&mut stream, format!("this request is unknown: {error}"), None).await,
     }
 }
 
-async fn answer(stream: &mut UnixStream, request: Request, engine: &Engine) -> io::Result<()> {
+async fn answer(
+    stream: &mut UnixStream,
+    request: Request,
+    engine: &Engine,
+    shutdown: &Shutdown,
+) -> io::Result<()> {
     let clock = engine.clock.as_ref();
+    let waits = request.waits();
     let (items, mut receiver) = Items::channel();
     let (mut reader, mut writer) = stream.split();
     let work = async move { perform(request, engine, &items).await };
@@ -160,6 +166,11 @@ async fn answer(stream: &mut UnixStream, request: Request, engine: &Engine) -> i
     let (done, writer) = tokio::select! {
         both = async { tokio::join!(work, forward) } => both,
         _ = left => return Ok(()),
+        // Whoever only waits for news must not hold up our end.
+        () = shutdown.begun(), if waits => {
+            let what = "the server is ending".to_owned();
+            return refuse(stream, what, Some("ask again when it is back".to_owned())).await;
+        }
     };
     let frame = match done {
         Ok(()) => Frame::End,

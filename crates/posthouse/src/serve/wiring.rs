@@ -91,7 +91,12 @@ fn settings(config: &Config, listening: Vec<SocketAddr>) -> Result<mta::Config, 
 }
 
 fn route(target: &HostPort) -> Route {
-    Route { host: target.host.to_string(), port: target.port }
+    // The agent looks a name up and takes an address as it is, without brackets.
+    let host = match target.host.literal() {
+        Some(address) => address.to_string(),
+        None => target.host.to_string(),
+    };
+    Route { host, port: target.port }
 }
 
 fn relay(relay: &Relay) -> Result<mta::Relay, Failure> {
