@@ -12,10 +12,11 @@
 //! (RFC 5321 §4.5.5): otherwise two servers could report to each other for ever.
 //!
 //! Standards: RFC 3464 (delivery status), RFC 6522 (multipart/report), RFC 3834
-//! (Auto-Submitted).
+//! (Auto-Submitted), RFC 8098 (disposition).
 //! Not here: when to report (crate `mta`).
 
 mod bounce;
+mod disposition;
 mod read;
 
 use std::fmt;
@@ -32,6 +33,7 @@ use crate::write::assembly::Assembly;
 use crate::write::fold::FieldWriter;
 use crate::write::{DraftError, Sealed};
 
+pub use self::disposition::{Disposed, DispositionReport, Initiative};
 pub use self::read::{RECIPIENTS_MAX, Report, ReportKind, ReportedRecipient, read};
 
 /// What became of a recipient (RFC 3464 §2.3.3).
@@ -131,6 +133,17 @@ impl Returned {
     }
 }
 
+impl Returned {
+    /// The last part of a report.
+    fn into_part(self) -> Option<Assembly> {
+        match self {
+            Self::Nothing => None,
+            Self::Message(octets) => Some(Assembly::untouched("message/rfc822", octets)),
+            Self::Header(octets) => Some(Assembly::untouched("text/rfc822-headers", octets)),
+        }
+    }
+}
+
 /// A delivery report being written.
 #[derive(Clone, Debug)]
 pub struct DeliveryReport {
@@ -176,20 +189,9 @@ impl DeliveryReport {
             Assembly::text(&self.text, "plain"),
             Assembly::untouched("message/delivery-status", status.into_bytes()),
         ];
-        match self.returned {
-            Returned::Nothing => {}
-            Returned::Message(octets) => parts.push(Assembly::untouched("message/rfc822", octets)),
-            Returned::Header(octets) => {
-                parts.push(Assembly::untouched("text/rfc822-headers", octets));
-            }
-        }
+        parts.extend(self.returned.into_part());
         let body = Assembly::multipart("report; report-type=delivery-status", parts, random);
-        let mut octets = header.into_bytes();
-        octets.extend_from_slice(b"MIME-Version: 1.0\r\n");
-        octets.extend_from_slice(body.fields.as_bytes());
-        octets.extend_from_slice(b"\r\n");
-        octets.extend_from_slice(&body.octets);
-        Ok(Sealed::new(octets))
+        Ok(body.into_message(header))
     }
 
     fn header(&self) -> Result<String, DraftError> {

@@ -188,14 +188,8 @@ impl Draft {
     ///
     /// [`DraftError`] says what is missing or cannot be written.
     pub fn seal(self, random: &mut dyn FnMut() -> u64) -> Result<Sealed, DraftError> {
-        let mut header = self.header()?;
-        let body = self.body(random)?;
-        header.push_str("MIME-Version: 1.0\r\n");
-        header.push_str(&body.fields);
-        let mut octets = header.into_bytes();
-        octets.extend_from_slice(b"\r\n");
-        octets.extend_from_slice(&body.octets);
-        Ok(Sealed::new(octets))
+        let header = self.header()?;
+        Ok(self.body(random)?.into_message(header))
     }
 
     fn header(&self) -> Result<String, DraftError> {

@@ -55,6 +55,8 @@ pub struct Report {
     pub recipients: Vec<ReportedRecipient>,
     /// Message-ID of the message, as far as it was returned or named.
     pub original_message_id: Option<MessageId>,
+    /// What the reader did, in the word of a disposition report: `displayed`, `deleted` ….
+    pub disposition: Option<String>,
 }
 
 /// One recipient of a report that was read.
@@ -174,6 +176,7 @@ pub(super) fn empty(kind: ReportKind) -> Report {
         arrival_date: None,
         recipients: Vec::new(),
         original_message_id: None,
+        disposition: None,
     }
 }
 
@@ -206,6 +209,10 @@ fn disposition(part: &Part<'_>) -> Report {
     let body = part.decoded();
     for_each_group(&body, |group| {
         report.recipients.extend(recipient(&group));
+        // `mode; type/modifiers` (RFC 8098 §3.2.6)
+        let disposition = typed(&group, "Disposition");
+        let word = disposition.as_deref().and_then(|value| value.split(['/', ',']).next());
+        report.disposition = word.map(|word| word.trim().to_lowercase());
         let id = group.field("Original-Message-ID");
         report.original_message_id = id.and_then(|field| MessageId::read_one(field.raw_value()));
         false

@@ -2,7 +2,10 @@
 
 use envelope::{EnhancedStatus, EnvelopeId, OriginalRecipient, Return};
 
-use super::{Action, DeliveryReport, ReportKind, ReportRecipient, Returned, read};
+use super::{
+    Action, DeliveryReport, Disposed, DispositionReport, Initiative, ReportKind, ReportRecipient,
+    Returned, read,
+};
 use crate::{DateTime, Mailbox, Message, TransferEncoding};
 
 fn report(returned: Returned) -> DeliveryReport {
@@ -73,6 +76,32 @@ fn only_the_header_goes_back_where_that_is_wanted() {
 fn a_report_on_nobody_is_no_report() {
     let report = DeliveryReport { recipients: Vec::new(), ..report(Returned::Nothing) };
     assert!(report.seal(&mut || 7).is_err());
+}
+
+#[test]
+fn a_written_disposition_is_read_again() {
+    let written = DispositionReport {
+        from: Mailbox::new("bob@example.org"),
+        to: Mailbox::new("ada@example.net"),
+        subject: "Read: Grüße".to_owned(),
+        date: DateTime::from_unix(1_700_000_000),
+        message_id: "r2@example.org".parse().unwrap(),
+        original_message_id: Some("m1@example.net".parse().unwrap()),
+        text: "Your message was shown.\n".to_owned(),
+        reporting_ua: Some("example.org; mailbag".to_owned()),
+        final_recipient: "bob@example.org".to_owned(),
+        disposed: Disposed::Displayed,
+        initiative: Initiative::Manual,
+        returned: Returned::Nothing,
+    };
+    let sealed = written.seal(&mut || 7).unwrap();
+    let message = Message::parse(sealed.octets());
+    assert_eq!(message.examine(), []);
+    let found = read(&message).unwrap();
+    assert_eq!(found.kind, ReportKind::Disposition);
+    assert_eq!(found.disposition.as_deref(), Some("displayed"));
+    assert_eq!(found.original_message_id.unwrap().as_str(), "m1@example.net");
+    assert_eq!(found.recipients[0].address, "bob@example.org");
 }
 
 #[test]

@@ -17,7 +17,7 @@ use crate::content::{ContentType, TransferEncoding};
 use crate::transfer::quoted_printable::Mode;
 use crate::transfer::{base64, quoted_printable};
 use crate::write::fold::FieldWriter;
-use crate::write::{Attachment, DraftError, LINE_OCTETS_MAX};
+use crate::write::{Attachment, DraftError, LINE_OCTETS_MAX, Sealed};
 
 /// A part that is ready: its Content- fields and its encoded body.
 #[derive(Clone, Debug)]
@@ -97,6 +97,17 @@ impl Assembly {
             writer.with_parameters("Content-ID", &format!("<{id}>"), &[]);
         }
         Ok(Self::new(writer, encoding, octets))
+    }
+
+    /// The complete message: fields, the part's own fields, its body.
+    pub(crate) fn into_message(self, fields: String) -> Sealed {
+        let mut octets = fields.into_bytes();
+        octets.reserve(self.fields.len() + self.octets.len() + 32);
+        octets.extend_from_slice(b"MIME-Version: 1.0\r\n");
+        octets.extend_from_slice(self.fields.as_bytes());
+        octets.extend_from_slice(b"\r\n");
+        octets.extend_from_slice(&self.octets);
+        Sealed::new(octets)
     }
 
     /// Octets that go as they are, such as a returned message.
