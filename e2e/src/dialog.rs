@@ -288,3 +288,22 @@ pub fn stuffed(content: &[u8]) -> Vec<u8> {
     octets.extend_from_slice(b".\r\n");
     octets
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_that_begin_with_a_dot_get_another() {
+        #[rustfmt::skip]
+        let rows: [(&[u8], &[u8]); 4] = [
+            (b"", b".\r\n"),
+            (b".", b"..\r\n.\r\n"),
+            (b"a\r\n.b\r\n", b"a\r\n..b\r\n.\r\n"),
+            (b"no end", b"no end\r\n.\r\n"),
+        ];
+        for (content, wanted) in rows {
+            assert_eq!(stuffed(content), wanted, "{}", content.escape_ascii());
+        }
+    }
+}

@@ -117,3 +117,41 @@ pub fn fields(message: &[u8], name: &str) -> Vec<String> {
         .map(|(_, value)| value.trim().to_owned())
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn line_ends_are_changed_and_nothing_else() {
+        let crlf = b"a\r\n\r\nb\rc\r\n";
+        assert_eq!(with_lf(crlf), b"a\n\nb\rc\n");
+        assert_eq!(with_crlf(&with_lf(crlf)), crlf);
+        assert_eq!(with_crlf(b"no end"), b"no end");
+    }
+
+    #[test]
+    fn trace_fields_may_stand_above() {
+        let sent = b"Subject: x\r\n\r\n.\r\n";
+        let above = b"Return-Path: <>\r\nReceived: from a\r\n\tby b\r\n";
+        assert_same_below_trace(&[above.as_slice(), sent].concat(), sent);
+    }
+
+    #[test]
+    #[should_panic(expected = "not a trace field")]
+    fn nothing_else_may() {
+        assert_same_below_trace(b"X-Spam: no\r\nSubject: x\r\n", b"Subject: x\r\n");
+    }
+
+    #[test]
+    #[should_panic(expected = "arrived:")]
+    fn a_changed_octet_is_found() {
+        assert_same_below_trace(b"Received: x\r\nSubject: y\r\n", b"Subject: x\r\n");
+    }
+
+    #[test]
+    fn fields_are_unfolded_and_those_of_the_body_are_not_fields() {
+        let message = b"To: a\r\n b\r\nTO: c\r\n\r\nTo: body\r\n";
+        assert_eq!(fields(message, "to"), ["a b", "c"]);
+    }
+}

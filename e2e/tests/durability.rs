@@ -8,7 +8,7 @@ use std::sync::Arc;
 use e2e::dialog::{Reply, stuffed};
 use e2e::letters::{assert_same_below_trace, plain};
 use e2e::wait::until;
-use e2e::{Dialog, Network, Plan, Run, Server, Site, lacks, lacks_root};
+use e2e::{Dialog, Folder, Network, Plan, Run, Server, Site, lacks, lacks_root};
 
 fn letter(number: usize) -> Vec<u8> {
     plain("eve@else.test", "bob@home.test", &format!("number {number}"))
@@ -190,6 +190,7 @@ fn offer(dialog: &mut Dialog, content: &[u8]) -> Reply {
 
 /// A server on a small disk of its own; it keeps 64 MiB free for what must go on.
 struct SmallDisk {
+    place: Folder,
     network: Arc<Network>,
     site: Site,
     server: Server,
@@ -197,17 +198,24 @@ struct SmallDisk {
 
 impl SmallDisk {
     fn new() -> Self {
-        let mount = format!("mkdir -p {DISK}; mount -t tmpfs -o size=80m tmpfs {DISK}");
+        let place = Folder::new();
+        let disk = place.make("disk");
+        let mount = format!("mount -t tmpfs -o size=80m tmpfs '{disk}'");
         let network = Network::with(&mount);
         let plan = Plan {
-            data_dir: DATA,
+            data_dir: &format!("{disk}/data"),
             network: Some(Arc::clone(&network)),
             listeners: &[("smtp", "127.0.0.2:25", "none"), ("pop3", "127.0.0.2:110", "none")],
             ..Plan::default()
         };
         let site = Site::new(&plan);
         let server = site.start();
-        Self { network, site, server }
+        Self { place, network, site, server }
+    }
+
+    /// Where it is mounted, for whoever is inside.
+    fn path(&self) -> String {
+        self.place.text_path("disk")
     }
 
     fn dial(&self) -> Dialog {
@@ -223,9 +231,6 @@ impl SmallDisk {
     }
 }
 
-const DISK: &str = "/run/e2e-disk";
-const DATA: &str = "/run/e2e-disk/data";
-
 /// About a megabyte.
 fn big_letter() -> Vec<u8> {
     [letter(0).as_slice(), "filling line\r\n".repeat(80_000).as_bytes()].concat()
@@ -237,7 +242,7 @@ fn a_full_disk_refuses_for_now_and_recovers_by_itself() {
         return;
     }
     let disk = SmallDisk::new();
-    let SmallDisk { network, site, server } = &disk;
+    let SmallDisk { network, site, server, .. } = &disk;
     network.inside(|| {
         let big = big_letter();
         let mut kept = 0;
@@ -257,7 +262,7 @@ fn a_full_disk_refuses_for_now_and_recovers_by_itself() {
         for message in &messages {
             assert_same_below_trace(message, &big);
         }
-        disk.run("mount", &["-o", "remount,size=160m", DISK]);
+        disk.run("mount", &["-o", "remount,size=160m", &disk.path()]);
         until("the server to take mail again", || {
             (offer(&mut dialog, &big).code == 250).then_some(())
         });
@@ -272,7 +277,7 @@ fn a_disk_that_fills_in_the_midst_of_a_message_takes_nothing_of_it() {
         return;
     }
     let disk = SmallDisk::new();
-    let SmallDisk { network, site, server } = &disk;
+    let SmallDisk { network, site, server, .. } = &disk;
     network.inside(|| {
         let big = big_letter();
         let small = letter(1);
@@ -287,10 +292,9 @@ fn a_disk_that_fills_in_the_midst_of_a_message_takes_nothing_of_it() {
         let (first, second) = content.split_at(big.len() / 2);
         dialog.send(first);
         // Somebody else takes all the rest, the reserve as well.
-        disk.run(
-            "sh",
-            &["-c", "dd if=/dev/zero of=/run/e2e-disk/filler bs=64k 2>/dev/null || true"],
-        );
+        let filler = format!("{}/filler", disk.path());
+        let fill = format!("dd if=/dev/zero of='{filler}' bs=64k 2>/dev/null || true");
+        disk.run("sh", &["-c", &fill]);
         dialog.send(second);
         little.send(stuffed(&small));
         for dialog in [&mut dialog, &mut little] {
@@ -298,7 +302,7 @@ fn a_disk_that_fills_in_the_midst_of_a_message_takes_nothing_of_it() {
             assert_eq!(reply.code, 452, "C12: {reply}");
         }
         assert!(server.fetch("bob@home.test").is_empty(), "nothing of them is there");
-        disk.run("rm", &["/run/e2e-disk/filler"]);
+        disk.run("rm", &[&filler]);
         let mut accepted = 0;
         until("the server to take mail again", || {
             accepted += usize::from(offer(&mut little, &small).code == 250);

@@ -15,7 +15,7 @@ fn getmail(site: &Site, server: &Server, home: &Folder, way: (&str, &str), remov
     let place = home.make("mail");
     let agent =
         home.write_script("agent", &format!("#!/bin/sh\ncat > \"$(mktemp {place}/XXXXXX)\"\n"));
-    let ca = home.write("ca.pem", std::fs::read_to_string(site.ca()).expect("the authority"));
+    let ca = home.write("ca.pem", site.folder.read("data/tls/ca.pem"));
     let trust = if label == "pop3/none" { String::new() } else { format!("ca_certs = {ca}") };
     let configuration = format!(
         "[retriever]\ntype = {retriever}\nserver = localhost\nport = {port}\n\

@@ -58,9 +58,9 @@ fn the_queue_outlives_a_crash_and_an_orderly_end() {
 fn clients_that_trust_the_authority_trust_it_after_a_restart() {
     let site = Site::default();
     drop(site.start());
-    let authority = std::fs::read(site.ca()).expect("the authority");
+    let authority = site.folder.read("data/tls/ca.pem");
     let server = site.start();
-    assert_eq!(std::fs::read(site.ca()).expect("the authority"), authority);
+    assert_eq!(site.folder.read("data/tls/ca.pem"), authority);
     server.author("ada@home.test").say("NOOP", 250);
 }
 
