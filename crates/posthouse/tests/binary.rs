@@ -573,3 +573,66 @@ fn rubbish_on_the_control_socket_harms_nobody() {
     assert_eq!(site.run(&["domain", "list"]).done(), "");
     assert_eq!(server.end(), Some(0));
 }
+
+#[test]
+fn check_tells_everything_at_once_and_changes_nothing() {
+    #[expect(clippy::disallowed_methods, reason = "the test is the other program")]
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = taken.local_addr().expect("bound").to_string();
+    let bad = CONFIGURATION.replacen("127.0.0.1:0", &address, 1)
+        + "[tls]\nmode = \"files\"\ncertificate = \"none.pem\"\nkey = \"none.pem\"\n";
+    let site = Site::new(&bad);
+    let said = site.run(&["--json", "check"]);
+    assert_eq!(said.code, Some(1), "{said:?}");
+    let findings: Vec<serde_json::Value> =
+        said.out.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let errors: Vec<&str> = findings
+        .iter()
+        .filter(|finding| finding["level"] == "error")
+        .map(|finding| {
+            assert!(finding["remedy"].is_string(), "{finding}");
+            finding["what"].as_str().expect("text")
+        })
+        .collect();
+    assert_eq!(errors.len(), 2, "{errors:?}");
+    assert!(errors[0].contains("none.pem") && errors[1].contains(&address), "{errors:?}");
+    assert!(!site.path("data").exists(), "nothing is made");
+
+    let good = Site::new(CONFIGURATION);
+    let server = good.serve();
+    let said = good.run(&["check"]).done();
+    assert!(said.contains(&format!("process {} serves", server.child.id())), "{said}");
+    assert_eq!(server.end(), Some(0));
+    assert!(good.run(&["check"]).done().contains("no domain is local"));
+}
+
+#[test]
+fn domain_show_compares_with_what_is_published() {
+    use std::sync::Arc;
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let zone = dns::Zone::new();
+    zone.mx("example.org", 10, "mx.example.org");
+    zone.address("mx.example.org", std::net::IpAddr::from([192, 0, 2, 7]));
+    zone.txt("example.org", "v=spf1 include:elsewhere.example ~all");
+    zone.txt("example.org", "some-site-verification=1");
+    let server = runtime
+        .block_on(dns::ZoneServer::serve(
+            &platform::TokioNet,
+            Arc::new(platform::SystemClock),
+            std::net::SocketAddr::from(([127, 0, 0, 1], 0)),
+            zone,
+        ))
+        .expect("a DNS server");
+    let site = Site::new(&format!("{CONFIGURATION}[dns]\nservers = [\"{}\"]\n", server.address()));
+    site.run(&["domain", "show", "example.org"]).fails_with(1, "posthouse domain add");
+    site.run(&["domain", "add", "example.org"]).done();
+    let said = site.run(&["domain", "show", "example.org"]).done();
+    let lines: Vec<String> =
+        said.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+    let line = |start: &str| lines.iter().find(|line| line.starts_with(start)).expect(start);
+    assert!(line("mx.example.org. A").ends_with("; published"), "{said}");
+    assert!(line("example.org. MX").ends_with("; published"), "{said}");
+    assert!(line("_dmarc.example.org.").ends_with("; MISSING"), "{said}");
+    let spf = line("example.org. TXT");
+    assert!(spf.ends_with("; DIFFERENT: v=spf1 include:elsewhere.example ~all"), "{said}");
+}
