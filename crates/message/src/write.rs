@@ -85,7 +85,8 @@ pub struct Draft {
 pub struct Attachment {
     /// What it is called; empty for no name.
     pub name: String,
-    /// Its type, such as `image/png`; empty for unknown content.
+    /// Its type, such as `image/png`; empty for unknown content. A `message/rfc822` goes without
+    /// any encoding if its lines end with CRLF and are not too long.
     pub content_type: String,
     /// The octets, unencoded.
     pub octets: Vec<u8>,

@@ -54,9 +54,13 @@ impl Assembly {
         };
         let wrong = || DraftError::ContentType(declared.to_owned());
         let content_type = ContentType::parse(declared.as_bytes()).ok_or_else(wrong)?;
-        // A container's octets must not be encoded: such a file goes as plain octets.
+        // A container's octets must not be encoded: a message goes as it is where its lines
+        // allow that, so that no signature in it breaks, and others as plain octets.
         let is_container = matches!(content_type.main(), "multipart" | "message");
-        let value = if is_container {
+        let is_message = content_type.is("message", "rfc822")
+            && has_good_lines(&attachment.octets)
+            && memchr(0, &attachment.octets).is_none();
+        let value = if is_container && !is_message {
             "application/octet-stream".to_owned()
         } else {
             content_type.to_string()
@@ -83,7 +87,10 @@ impl Assembly {
         }
         let mode =
             if is_text && has_good_lines(&attachment.octets) { Mode::Text } else { Mode::Binary };
-        let (encoding, octets) = encode(&attachment.octets, mode);
+        let (encoding, octets) = match is_message {
+            true => (plain_encoding(&attachment.octets), attachment.octets.clone()),
+            false => encode(&attachment.octets, mode),
+        };
         let mut writer = FieldWriter::default();
         writer.with_parameters("Content-Type", &value, &parameters);
         let kind = if attachment.content_id.is_some() { "inline" } else { "attachment" };
@@ -112,11 +119,7 @@ impl Assembly {
 
     /// Octets that go as they are, such as a returned message.
     pub(crate) fn untouched(content_type: &str, octets: Vec<u8>) -> Self {
-        let encoding = if !is_seven_bit(&octets) {
-            TransferEncoding::EightBit
-        } else {
-            TransferEncoding::SevenBit
-        };
+        let encoding = plain_encoding(&octets);
         let mut writer = FieldWriter::default();
         writer.with_parameters("Content-Type", content_type, &[]);
         Self::new(writer, encoding, octets)
@@ -228,6 +231,11 @@ pub(crate) fn is_seven_bit(octets: &[u8]) -> bool {
     octets.is_ascii() && memchr(0, octets).is_none()
 }
 
+/// What octets are called that go as they are.
+fn plain_encoding(octets: &[u8]) -> TransferEncoding {
+    if is_seven_bit(octets) { TransferEncoding::SevenBit } else { TransferEncoding::EightBit }
+}
+
 /// Encodes a body so that it arrives as it is, in the shortest form.
 pub(crate) fn encode(octets: &[u8], mode: Mode) -> (TransferEncoding, Vec<u8>) {
     let is_literal = mode == Mode::Text
@@ -292,6 +300,17 @@ mod tests {
             assert_eq!(with_crlf(text), written);
         }
         assert!(!has_good_lines(b"a\nb\r\n") && has_good_lines(b"a\r\n"));
+    }
+
+    #[test]
+    fn messages_are_attached_as_they_are() {
+        let octets = b"Subject: x\r\n\r\nGr\xFC\xDFe\r\n".to_vec();
+        let content_type = "message/rfc822".to_owned();
+        let attachment =
+            Attachment { content_type, octets: octets.clone(), ..Attachment::default() };
+        let built = Assembly::attachment(&attachment).unwrap();
+        assert!(built.fields.contains("message/rfc822") && built.fields.contains("8bit"));
+        assert_eq!(built.octets, octets);
     }
 
     #[test]
