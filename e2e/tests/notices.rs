@@ -120,6 +120,50 @@ fn a_refusal_is_told_with_the_words_of_the_host() {
 }
 
 #[test]
+fn hostile_words_of_a_host_break_no_notice() {
+    let world = World::new(&[], "");
+    let long = "blah ".repeat(80);
+    world.sink.answer("RCPT TO:<evil@", &format!("550 5.1.1 \u{1b}[2J caf\u{e9} {long}"));
+    world.sink.answer(
+        "RCPT TO:<many@",
+        "550-5.1.1 one\r\n550-5.1.1 --boundary--\r\n550-5.1.1 Action: delivered\r\n550 5.1.1 end",
+    );
+    world.sink.answer("RCPT TO:<rogue@", "550 2.0.0 a code that contradicts itself");
+    let long_value = "z".repeat(5000);
+    let sent = [
+        b"From: ada@home.test\r\nSubject: caf\xe9 \x1b[2J\r\nX-Long: ".as_slice(),
+        long_value.as_bytes(),
+        b"\r\n\r\nbody\r\n",
+    ];
+    let recipients = ["<evil@away.test>", "<many@away.test>", "<rogue@away.test>"];
+    world.submit(" RET=HDRS ENVID=+3Cx+3E", &recipients, &sent.concat());
+    let mut notices = Vec::new();
+    until("notices about all three", || {
+        notices = world.server.fetch("ada@home.test");
+        let text: String = notices.iter().map(|notice| String::from_utf8_lossy(notice)).collect();
+        let all = ["evil@", "many@", "rogue@"].iter().all(|name| text.contains(name));
+        all.then_some(())
+    });
+    for notice in &notices {
+        let text = String::from_utf8_lossy(notice).into_owned();
+        let (ours, returned) =
+            text.split_once("Content-Type: text/rfc822-headers").expect("the header");
+        assert!(
+            !ours.contains('\u{1b}'),
+            "control characters are not passed on: {}",
+            ours.escape_debug()
+        );
+        assert!(ours.lines().all(|line| line.len() <= 998), "RFC 5322 §2.1.1: {ours}");
+        let fields = |name: &str| ours.lines().filter(|line| line.starts_with(name)).count();
+        assert_eq!(fields("Action: failed"), fields("Final-Recipient:"), "{ours}");
+        assert_eq!(fields("Action: delivered"), 0, "no field is forged: {ours}");
+        assert!(!ours.contains("Status: 2."), "a failure is no success: {ours}");
+        assert!(returned.contains("X-Long: zzzz"), "{returned}");
+    }
+    world.site.verify();
+}
+
+#[test]
 fn a_refusal_of_the_content_returns_the_whole_message() {
     let world = World::new(&["8BITMIME", "PIPELINING", "SIZE"], "");
     world.sink.answer(".", "554 5.6.0 we do not like it");
