@@ -152,12 +152,20 @@ struct Pending<'a> {
     is_in_brackets: bool,
 }
 
+impl Pending<'_> {
+    fn is_empty(&self) -> bool {
+        self.words.is_empty() && self.comment.is_none() && self.address.is_none()
+    }
+}
+
 struct Reader<'a> {
     lexer: Lexer<'a>,
     list: Vec<Addressee>,
     group: Option<Group>,
     count: usize,
     pending: Pending<'a>,
+    /// Where the current mailbox begins: the place of its faults.
+    start: usize,
     faults: Vec<(DefectCode, usize)>,
 }
 
@@ -169,13 +177,18 @@ impl<'a> Reader<'a> {
             group: None,
             count: 0,
             pending: Pending::default(),
+            start: 0,
             faults: Vec::new(),
         }
     }
 
     fn read(mut self) -> (AddressList, Vec<(DefectCode, usize)>) {
         let mut is_spaced = false;
+        let mut at = 0;
         while let Some(token) = self.lexer.next() {
+            if token != Token::Space && self.pending.is_empty() {
+                self.start = at;
+            }
             match token {
                 Token::Space => {}
                 Token::Comment(inside) => self.pending.comment = Some(inside),
@@ -188,6 +201,7 @@ impl<'a> Reader<'a> {
                 token => self.pending.words.push(Word { token, is_spaced }),
             }
             is_spaced = matches!(token, Token::Space | Token::Comment(_));
+            at = self.lexer.position();
             if self.count >= ADDRESSES_MAX {
                 self.fault();
                 break;
@@ -206,14 +220,14 @@ impl<'a> Reader<'a> {
 
     fn fault(&mut self) {
         if self.faults.len() < FAULTS_MAX {
-            self.faults.push((DefectCode::BadAddress, self.lexer.position()));
+            self.faults.push((DefectCode::BadAddress, self.start));
         }
     }
 
     fn note(&mut self, codes: impl IntoIterator<Item = DefectCode>) {
         for code in codes {
             if self.faults.len() < FAULTS_MAX {
-                self.faults.push((code, self.lexer.position()));
+                self.faults.push((code, self.start));
             }
         }
     }

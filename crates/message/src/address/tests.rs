@@ -85,3 +85,10 @@ fn long_lists_are_cut_and_deep_comments_are_flat() {
         "( <a@b>".replace("( ", &format!("{}{} ", "(".repeat(199_999), ")".repeat(199_999)))
     );
 }
+
+#[test]
+fn faults_are_placed_where_their_mailbox_begins() {
+    let (_, faults) = AddressList::parse_with_faults(b"a@b, c d@e, f");
+    let places: Vec<_> = faults.iter().map(|(_, at)| *at).collect();
+    assert_eq!(places, [5, 12]);
+}
