@@ -28,7 +28,7 @@ use std::path::PathBuf;
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
-pub(crate) use self::output::{Output, Style, Talk};
+pub(crate) use self::output::{Form, Output, Style, Talk};
 pub(crate) use self::visible::visible;
 
 use crate::config::Config;
@@ -85,6 +85,15 @@ enum Command {
     Serve(serve::Options),
     /// Check configuration, certificates, ports and store
     Check,
+    #[command(flatten)]
+    Administration(Administration),
+    /// Write the manual pages, one for each command
+    Man(man::Options),
+}
+
+/// What a running server does for whoever asks, and a command by itself where none runs.
+#[derive(Debug, Subcommand)]
+enum Administration {
     /// Domains that we receive for
     #[command(subcommand)]
     Domain(domain::Command),
@@ -101,8 +110,6 @@ enum Command {
     Trace(trace::Options),
     /// Read the whole store; check every checksum, count and reference
     Verify(verify::Options),
-    /// Write the manual pages, one for each command
-    Man(man::Options),
 }
 
 /// How the user can call this program again: as it was called now.
@@ -119,7 +126,7 @@ pub(crate) fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
         Err(error) => return syntax(&error),
     };
     let talk = Talk::new(&line.options);
-    let mut output = Output::stdout(line.options.json);
+    let mut output = Output::stdout(if line.options.json { Form::Json } else { Form::Text });
     let done = match line.command {
         None => help(&mut output),
         Some(command) => within_runtime(command, line.options, &mut output, &talk),
@@ -176,23 +183,27 @@ async fn perform(
         Command::Check => check::run(options, output).await,
         Command::Serve(serve) => serve::run(&serve, options).await,
         Command::Man(man) => man::run(CommandLine::command(), &man),
-        other => {
+        Command::Administration(order) => {
             let config = Config::find(options.config.as_deref())?;
             let office = Office { folder: Folder::new(&config.data_dir), config };
-            match other {
-                Command::Domain(domain) => domain::run(domain, &office, output, talk).await,
-                Command::Account(account) => account::run(account, &office, output, talk).await,
-                Command::Alias(alias) => alias::run(alias, &office, output, talk).await,
-                Command::Queue(queue) => queue::run(queue, &office, output, talk).await,
-                Command::Trace(trace) => trace::run(trace, &office, output).await,
-                Command::Verify(verify) => verify::run(&verify, &office, output, talk).await,
-                Command::Try(_)
-                | Command::Init(_)
-                | Command::Check
-                | Command::Serve(_)
-                | Command::Man(_) => Err(Failure::new("this command is done above")),
-            }
+            administer(order, &office, output, talk).await
         }
+    }
+}
+
+async fn administer(
+    order: Administration,
+    office: &Office,
+    output: &mut Output,
+    talk: &Talk,
+) -> Result<Exit, Failure> {
+    match order {
+        Administration::Domain(domain) => domain::run(domain, office, output, talk).await,
+        Administration::Account(account) => account::run(account, office, output, talk).await,
+        Administration::Alias(alias) => alias::run(alias, office, output, talk).await,
+        Administration::Queue(queue) => queue::run(queue, office, output, talk).await,
+        Administration::Trace(trace) => trace::run(trace, office, output).await,
+        Administration::Verify(verify) => verify::run(&verify, office, output, talk).await,
     }
 }
 

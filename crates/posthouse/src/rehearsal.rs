@@ -38,7 +38,7 @@ use crate::control::Secret;
 use crate::failure::{Exit, Failure, of_file};
 
 use self::catcher::Catcher;
-use self::place::{CATCHER, Place, SYSTEMS};
+use self::place::{CATCHER, Place, SYSTEMS, Wish};
 use self::system::System;
 
 /// How the rehearsal is set up.
@@ -120,7 +120,12 @@ impl Stage {
         let home = Home::new(options)?;
         let folder = &home.folder;
         let password = kept_password(folder)?;
-        let place = Place::find(options.port_base, options.once).await?;
+        let place = Place::find(match (options.port_base, options.once) {
+            (Some(base), _) => Wish::Base(base),
+            (None, false) => Wish::Usual,
+            (None, true) => Wish::Any,
+        })
+        .await?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let dns = ZoneServer::serve(&TokioNet, Arc::clone(&clock), place.dns(), zone())
             .await

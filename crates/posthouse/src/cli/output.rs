@@ -14,19 +14,19 @@ use crate::failure::Failure;
 /// Where data goes. A reader that has gone ends the program without a word.
 pub(crate) struct Output {
     writer: Box<dyn Write + Send>,
-    json: bool,
+    form: Form,
     colour: bool,
 }
 
 impl fmt::Debug for Output {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Output").field("json", &self.json).finish_non_exhaustive()
+        f.debug_struct("Output").field("form", &self.form).finish_non_exhaustive()
     }
 }
 
 impl Output {
     /// Standard output.
-    pub(crate) fn stdout(json: bool) -> Self {
+    pub(crate) fn stdout(form: Form) -> Self {
         let terminal = io::stdout().is_terminal();
         let colour = terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
         let writer: Box<dyn Write + Send> = if terminal {
@@ -34,18 +34,18 @@ impl Output {
         } else {
             Box::new(io::BufWriter::new(io::stdout()))
         };
-        Self { writer, json, colour }
+        Self { writer, form, colour }
     }
 
     /// Into another place, without colour.
     #[cfg(test)]
-    pub(crate) fn into_writer(writer: Box<dyn Write + Send>, json: bool) -> Self {
-        Self { writer, json, colour: false }
+    pub(crate) fn into_writer(writer: Box<dyn Write + Send>, form: Form) -> Self {
+        Self { writer, form, colour: false }
     }
 
     /// Whether objects are wanted instead of text.
     pub(crate) fn is_json(&self) -> bool {
-        self.json
+        self.form == Form::Json
     }
 
     /// One line of text. It must have been made visible where it is not ours.
@@ -71,7 +71,7 @@ impl Output {
         value: &impl Serialize,
         text: impl FnOnce() -> String,
     ) -> Result<(), Failure> {
-        if self.json { self.object(value) } else { self.line(text()) }
+        if self.is_json() { self.object(value) } else { self.line(text()) }
     }
 
     /// Sends everything on its way.
@@ -83,6 +83,15 @@ impl Output {
     pub(crate) fn paint(&self, style: Style, text: &str) -> String {
         if self.colour { format!("\x1b[{}m{text}\x1b[0m", style.code()) } else { text.to_owned() }
     }
+}
+
+/// The form of data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// For people.
+    Text,
+    /// For scripts.
+    Json,
 }
 
 /// How a piece of text stands out.

@@ -63,6 +63,17 @@ const SPAN: u16 = 100;
 /// How often we look for free ports.
 const TRIES_MAX: usize = 50;
 
+/// Which ports are wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wish {
+    /// These and no others.
+    Base(u16),
+    /// The usual ones, or the next that are free: people remember them.
+    Usual,
+    /// Anywhere below the system's own range: others may look for some at the same time.
+    Any,
+}
+
 /// The ports of one rehearsal.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Place {
@@ -70,10 +81,9 @@ pub(super) struct Place {
 }
 
 impl Place {
-    /// The asked-for ports, or some that are free: near the usual ones for people, anywhere
-    /// below the system's own range for a run that may have others beside it.
-    pub(super) async fn find(asked: Option<u16>, once: bool) -> Result<Self, Failure> {
-        if let Some(base) = asked {
+    /// Ports that are free on all addresses.
+    pub(super) async fn find(wish: Wish) -> Result<Self, Failure> {
+        if let Wish::Base(base) = wish {
             let place = Self { base };
             return match place.taken().await {
                 None => Ok(place),
@@ -84,7 +94,7 @@ impl Place {
             };
         }
         for attempt in 0..TRIES_MAX {
-            let base = if once {
+            let base = if wish == Wish::Any {
                 let hundred = SystemRandom.below(200);
                 20_000u16.saturating_add(u16::try_from(hundred).unwrap_or(0).saturating_mul(SPAN))
             } else {

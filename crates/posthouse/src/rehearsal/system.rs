@@ -214,13 +214,13 @@ fn configuration(plan: &Plan, place: Place) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::place::SYSTEMS;
+    use super::super::place::{SYSTEMS, Wish};
     use super::*;
     use crate::config::Config;
 
     #[tokio::test]
     async fn what_it_writes_can_be_read_and_stays_on_loopback() {
-        let place = Place::find(None, true).await.expect("free ports");
+        let place = Place::find(Wish::Any).await.expect("free ports");
         for plan in &SYSTEMS {
             let text = configuration(plan, place);
             let config = Config::parse(Path::new("/tmp/posthouse.toml"), &text).expect("good");

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use serde_json::json;
 
 use super::*;
+use crate::cli::Form;
 
 /// Output that can be read afterwards.
 #[derive(Clone, Debug, Default)]
@@ -23,9 +24,9 @@ impl Write for Sheet {
 }
 
 /// What a timeline makes of these items.
-fn shown(mut timeline: Timeline, items: Vec<Item>, json: bool) -> String {
+fn shown(mut timeline: Timeline, items: Vec<Item>, form: Form) -> String {
     let sheet = Sheet::default();
-    let mut output = Output::into_writer(Box::new(sheet.clone()), json);
+    let mut output = Output::into_writer(Box::new(sheet.clone()), form);
     for item in items {
         timeline.take(item, &mut output).expect("shown");
     }
@@ -118,7 +119,7 @@ fn letter() -> Vec<Item> {
 
 #[test]
 fn the_way_of_a_letter() {
-    insta::assert_snapshot!(shown(Timeline::new(), letter(), false), @r"
+    insta::assert_snapshot!(shown(Timeline::new(), letter(), Form::Text), @r"
     01KAV3M2Q0T9D7S5XW8Y4Z6B1C  from <anna@castle.example>  4.1 KiB  Message-ID <a@castle.example>  2026-11-25T02:22:10.123Z
     02:22:10.123  submitted   by ESMTPSA, from pc␇ [192.0.2.1], login anna@castle.example, 4300 octets
     02:22:10.123  queued      bob@harbour.example
@@ -140,20 +141,20 @@ fn the_way_of_a_letter() {
 
 #[test]
 fn followed_it_shows_the_same_lines() {
-    let at_once = shown(Timeline::new(), letter(), false);
-    assert_eq!(shown(Timeline::following(), letter(), false), at_once);
+    let at_once = shown(Timeline::new(), letter(), Form::Text);
+    assert_eq!(shown(Timeline::following(), letter(), Form::Text), at_once);
 }
 
 #[test]
 fn scripts_get_one_object_or_one_for_each_piece() {
     let whole: serde_json::Value =
-        serde_json::from_str(&shown(Timeline::new(), letter(), true)).expect("one object");
+        serde_json::from_str(&shown(Timeline::new(), letter(), Form::Json)).expect("one object");
     assert_eq!(whole["id"], "01KAV3M2Q0T9D7S5XW8Y4Z6B1C");
     assert_eq!(whole["recipients"][0]["address"], "bob@harbour.example");
     assert_eq!(whole["attempts"].as_array().expect("a list").len(), 2);
     assert_eq!(whole["events"][7]["what"], "accepted");
 
-    let pieces = shown(Timeline::following(), letter(), true);
+    let pieces = shown(Timeline::following(), letter(), Form::Json);
     let pieces: Vec<serde_json::Value> =
         pieces.lines().map(|line| serde_json::from_str(line).expect("an object")).collect();
     assert_eq!(pieces.len(), letter().len());
