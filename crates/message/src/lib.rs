@@ -40,6 +40,7 @@ mod examine;
 mod file_name;
 pub mod fuzz;
 pub mod header;
+pub mod inspect;
 mod lexer;
 mod message;
 mod message_id;
