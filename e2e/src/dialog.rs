@@ -61,6 +61,11 @@ impl Dialog {
 
     /// Goes on over TLS. The server must prove itself by this authority, as `localhost`.
     pub fn enter_tls(&mut self, ca_file: &str) {
+        assert!(self.try_enter_tls(ca_file), "no TLS with this server");
+    }
+
+    /// The same; tells whether it could.
+    pub fn try_enter_tls(&mut self, ca_file: &str) -> bool {
         let mut roots = RootCertStore::empty();
         for certificate in CertificateDer::pem_file_iter(ca_file).expect("the authority's file") {
             roots.add(certificate.expect("PEM")).expect("a certificate");
@@ -73,9 +78,12 @@ impl Dialog {
         };
         let mut stream = StreamOwned::new(session, stream);
         while stream.conn.is_handshaking() {
-            stream.conn.complete_io(&mut stream.sock).expect("a TLS handshake");
+            if stream.conn.complete_io(&mut stream.sock).is_err() {
+                return false;
+            }
         }
         self.stream = Some(Stream::Tls(Box::new(stream)));
+        true
     }
 
     /// STARTTLS and EHLO again.

@@ -191,3 +191,38 @@ fn the_log_holds_no_secret_and_no_control_character() {
     assert_eq!(strange, None, "G5: {}", log.escape_debug());
     assert!(!log.lines().any(|line| line.starts_with("INFO forged")), "G5: no line is forged");
 }
+
+#[test]
+fn memory_follows_neither_messages_nor_connections() {
+    const MIB: u64 = 1024 * 1024;
+    let plan = Plan { sections: "[limits]\nconnections_per_ip = 1000\n", ..Plan::default() };
+    let site = Site::new(&plan);
+    let server = site.start();
+    server.deliver(
+        "eve@else.test",
+        "bob@home.test",
+        &plain("eve@else.test", "bob@home.test", "warm"),
+    );
+    let before = server.memory_peak();
+    let connections: Vec<_> = (0..300).map(|_| server.smtp()).collect();
+    let idle = server.memory_peak() - before;
+    assert!(idle < 300 * 64 * 1024, "64 KiB each are enough for idle sessions: {idle}");
+    drop(connections);
+    let before = server.memory_peak();
+    let big = [
+        plain("eve@else.test", "bob@home.test", "big").as_slice(),
+        "a line of text\r\n".repeat(1_300_000).as_bytes(),
+    ]
+    .concat();
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| server.deliver("eve@else.test", "bob@home.test", &big));
+        }
+    });
+    let grown = server.memory_peak() - before;
+    assert!(grown < 32 * MIB, "G1: 8 MiB for each of four sessions with 20 MB: {grown}");
+    let messages = server.fetch("bob@home.test");
+    assert_same_below_trace(messages.last().expect("five"), &big);
+    let grown = server.memory_peak() - before;
+    assert!(grown < 40 * MIB, "and for reading: {grown}");
+}

@@ -56,12 +56,12 @@ impl Certificate {
     /// Reads it anew. One that cannot be used changes nothing.
     pub(super) fn renew(&self) {
         match self.source.load() {
-            Ok(identity) if identity.expires() != self.identity.expires() => {
+            // A new key may come with the old dates: whatever is there counts.
+            Ok(identity) => {
                 self.identity.replace_by(&identity);
-                info!(expires = %identity.expires(), "certificate renewed");
+                info!(expires = %identity.expires(), "certificate read anew");
             }
-            Ok(_) => {}
-            Err(error) => warn!(%error, "certificate not renewed"),
+            Err(error) => warn!(error = chain(&error), "certificate not renewed"),
         }
     }
 }
