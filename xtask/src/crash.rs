@@ -97,7 +97,8 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         failed += Place::on_a_volume(&folder.join("power"))?.rounds(&program, cuts, options)?;
     }
     let rounds = kills + cuts;
-    println!("{} of {rounds} rounds passed", rounds - failed);
+    let rest = if failed > 1 { "; a failure ends the rounds of its kind" } else { "" };
+    println!("{} of {rounds} rounds passed{rest}", rounds - failed);
     match (options.control, failed) {
         (false, 0) => Ok(()),
         (false, _) => bail!("acknowledged mail is not safe"),

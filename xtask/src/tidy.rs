@@ -10,6 +10,7 @@ mod architecture;
 mod arrows;
 mod lines;
 mod names;
+mod reference;
 mod standards;
 
 use std::path::Path;
@@ -33,6 +34,7 @@ fn judge(root: &Path, files: &[TextFile], index: &Index) -> Vec<String> {
     complaints.extend(names::complaints(files));
     complaints.extend(lines::complaints(files));
     complaints.extend(standards::complaints(files, index));
+    complaints.extend(reference::complaints(files));
     complaints.extend(architecture::complaints(root, files));
     complaints.extend(crate::rfc::stale_tables(files, index));
     complaints

@@ -4,6 +4,7 @@
 //! must not start on its own, so for the time of the installation `policy-rc.d` forbids it,
 //! unless the machine has a policy already.
 
+use std::collections::BTreeSet;
 use std::env;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -26,6 +27,9 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("openssl", "openssl"),
     ("ip", "iproute2"),
     ("unshare", "util-linux"),
+    ("nsenter", "util-linux"),
+    ("fallocate", "util-linux"),
+    ("mount", "mount"),
     ("ps", "procps"),
     ("mkfs.ext4", "e2fsprogs"),
 ];
@@ -46,6 +50,7 @@ pub(crate) fn provide(is_ci: bool) -> Result<()> {
         println!("all programs are there");
         return Ok(());
     }
+    let missing: Vec<_> = missing.into_iter().collect();
     let list = missing.join(" ");
     if !nix::unistd::geteuid().is_root() {
         println!("missing: {list}\nas root: apt-get install --no-install-recommends {list}");
@@ -59,10 +64,10 @@ pub(crate) fn provide(is_ci: bool) -> Result<()> {
     if still_missing.is_empty() {
         return Ok(());
     }
-    bail!("still missing after the installation: {}", still_missing.join(" "));
+    bail!("still missing after the installation: {still_missing:?}");
 }
 
-fn missing_packages() -> Vec<&'static str> {
+fn missing_packages() -> BTreeSet<&'static str> {
     let folders = folders();
     PROGRAMS
         .iter()
