@@ -172,17 +172,18 @@ impl Queue {
     }
 
     fn ended(&mut self, ended: &Result<(Id, ()), JoinError>) {
-        let id = match ended {
-            Ok((id, ())) => *id,
-            Err(error) => {
-                error!(%error, "an attempt broke down; what it was for is tried again later");
-                error.id()
-            }
+        let (id, broke_down) = match ended {
+            Ok((id, ())) => (*id, None),
+            Err(error) => (error.id(), Some(error)),
         };
-        if let Some((submission, numbers)) = self.jobs.remove(&id) {
-            for number in numbers {
-                self.under_way.remove(&(submission, number));
-            }
+        let Some((submission, numbers)) = self.jobs.remove(&id) else { return };
+        for number in &numbers {
+            self.under_way.remove(&(submission, *number));
+        }
+        if let Some(error) = broke_down {
+            error!(id = %submission, %error, "an attempt broke down");
+            let work = Arc::clone(&self.work);
+            self.running.spawn(async move { work.put_off(submission, &numbers).await });
         }
     }
 }

@@ -67,6 +67,10 @@ fn check_authors(mta: &Mta, login: &Login, section: &HeaderSection<'_>) -> Resul
         }
     }
     let header = section.header();
+    if header.count("Sender") > 1 {
+        let text = "The message has more than one Sender field; only one may stand there";
+        return refused(EnhancedStatus::new(5, 6, 0), text.to_owned());
+    }
     let (from, sender) = (header.from(), header.sender());
     let mut named = from.mailboxes().chain(sender.mailboxes()).peekable();
     if named.peek().is_none() {

@@ -6,12 +6,13 @@
 
 use std::time::Duration;
 
+use envelope::{EnvelopeId, ReversePath};
 use message::MessageId;
 use message::header;
 use message::report::Returned;
 use store::{
     Accept, Attempt, Happening, NewEvent, Outcome, RecipientState, RecipientView, StoreError,
-    Summary, UnixMillis,
+    SubmissionId, Summary, UnixMillis,
 };
 use tracing::warn;
 
@@ -44,7 +45,10 @@ pub(super) struct Settled {
 /// The parts of the submission that a notice needs.
 #[derive(Debug)]
 struct About {
-    summary: Summary,
+    id: SubmissionId,
+    accepted_at: UnixMillis,
+    reverse_path: ReversePath,
+    envelope_id: Option<EnvelopeId>,
     message_id: Option<MessageId>,
 }
 
@@ -61,8 +65,10 @@ pub(super) async fn settle(
         attempts: found.attempts,
         events: found.events,
         about: About {
-            // Its recipients are not needed, and may be many.
-            summary: Summary { recipients: Vec::new(), ..summary.clone() },
+            id: summary.id,
+            accepted_at: summary.accepted_at,
+            reverse_path: summary.reverse_path.clone(),
+            envelope_id: summary.envelope_id.clone(),
             message_id,
         },
         news: Vec::new(),
@@ -116,6 +122,11 @@ async fn read_back(mta: &Mta, summary: &Summary) -> Result<Vec<u8>, StoreError> 
 }
 
 impl Settled {
+    /// Whether there is nothing to commit.
+    pub(super) fn is_empty(&self) -> bool {
+        self.outcomes.is_empty() && self.attempts.is_empty() && self.events.is_empty()
+    }
+
     fn recipient(&mut self, mta: &Mta, view: &RecipientView, told: &Told) {
         if told.kind == relay::Kind::CameBack {
             return; // settled already, by the commit that delivered it
@@ -129,7 +140,7 @@ impl Settled {
         }
         let tried = u32::from(told.kind != relay::Kind::NotTried);
         let attempts = view.attempts.saturating_add(tried);
-        let accepted_at = self.about.summary.accepted_at;
+        let accepted_at = self.about.accepted_at;
         if told.status.is_permanent() {
             self.fail(view, told, Kind::Failure, &told.text);
         } else if is_expired(&mta.config.queue, accepted_at, attempts, self.at) {
@@ -163,7 +174,7 @@ impl Settled {
 
     fn defer(&mut self, mta: &Mta, view: &RecipientView, told: &Told, attempts: u32) {
         let queue = &mta.config.queue;
-        let accepted_at = self.about.summary.accepted_at;
+        let accepted_at = self.about.accepted_at;
         let deadline = plus(accepted_at, queue.expire);
         let late_at = plus(accepted_at, queue.delay_notice);
         let wants_delay = view.recipient.notify().delay && !view.delay_told;
@@ -202,7 +213,7 @@ impl Settled {
     }
 
     fn tell(&mut self, kind: Kind, view: &RecipientView, told: &Told, until: Option<UnixMillis>) {
-        if self.about.summary.reverse_path.is_null() {
+        if self.about.reverse_path.is_null() {
             let event = notice::nobody(self.at).of(view.number);
             self.events.push(event);
             return;
@@ -225,13 +236,13 @@ impl Settled {
 
     /// The notices, written anew for each try to commit them, and all events.
     pub(super) fn notices(&self, mta: &Mta, way: Way) -> (Vec<Accept>, Vec<NewEvent>) {
-        let About { summary, message_id } = &self.about;
+        let about = &self.about;
         let original = Original {
-            id: summary.id,
-            accepted_at: summary.accepted_at,
-            reverse_path: &summary.reverse_path,
-            envelope_id: summary.envelope_id.as_ref(),
-            message_id: message_id.as_ref(),
+            id: about.id,
+            accepted_at: about.accepted_at,
+            reverse_path: &about.reverse_path,
+            envelope_id: about.envelope_id.as_ref(),
+            message_id: about.message_id.as_ref(),
         };
         let mut events = self.events.clone();
         let mut notices = Vec::new();

@@ -9,13 +9,16 @@ use std::time::Duration;
 use envelope::{Domain, EnhancedStatus};
 use platform::Shutdown;
 use smtp::client::Stage;
-use store::{Attempt, Finish, Happening, MessageId, NewEvent, RecipientView, StoreError, Summary};
+use store::{
+    Attempt, Finish, Happening, MessageId, NewEvent, Outcome, RecipientState, RecipientView,
+    StoreError, SubmissionId, Summary,
+};
 use tracing::{Instrument, error, info, info_span, warn};
 
 use super::lanes::Lanes;
 use super::settle::{self, Settled};
 use super::unreached::Unreached;
-use super::{LEASE, TROUBLE_PAUSE};
+use super::{LEASE, TROUBLE_PAUSE, plus};
 use crate::notice::Way;
 use crate::relay::{self, Cargo, Ending, Kind, Told, Tried};
 use crate::routing::{self, ADDRESSES_MAX, Host};
@@ -28,6 +31,8 @@ const TALK_MAX: Duration = Duration::from_secs(2 * 60 * 60);
 const CONVERSATIONS_MAX: usize = 5;
 /// A commit of outcomes is tried until shortly before the lease ends.
 const COMMIT_MAX: Duration = Duration::from_secs(20 * 60 * 60);
+/// Pause after a job that broke down.
+const BROKEN_PAUSE: Duration = Duration::from_secs(60 * 60);
 /// Longest pause between those tries.
 const COMMIT_PAUSE_MAX: Duration = Duration::from_secs(5 * 60);
 
@@ -101,7 +106,40 @@ impl Work {
             Err(GivenUp) => return,
         };
         let settled = settle::settle(&self.mta, &summary, &views, found).await;
-        self.commit(&summary, settled).await;
+        if !settled.is_empty() {
+            self.commit(&summary, settled).await;
+        }
+    }
+
+    /// A job broke down, which is a bug of ours. Its recipients come again later.
+    pub(super) async fn put_off(&self, submission: SubmissionId, numbers: &[u32]) {
+        let at = self.mta.now();
+        let until = plus(self.mta.queue_now(), BROKEN_PAUSE);
+        let deferred = |number: &u32| {
+            let happening = Happening::Deferred { until, reply: None };
+            NewEvent::new(at, happening, "our attempt broke down, which the log tells of")
+                .of(*number)
+        };
+        let outcome = |number: &u32| Outcome {
+            recipient: *number,
+            state: RecipientState::Deferred,
+            due: Some(until),
+            host: None,
+            reply: None,
+            attempted: true,
+            delay_told: false,
+        };
+        let finish = Finish {
+            submission,
+            at,
+            outcomes: numbers.iter().map(outcome).collect(),
+            attempts: Vec::new(),
+            events: numbers.iter().map(deferred).collect(),
+            notices: Vec::new(),
+        };
+        if let Err(error) = self.mta.world.store.finish(finish).await {
+            error!(id = %submission, %error, "what broke down waits until its lease ends");
+        }
     }
 
     async fn find_out(
@@ -162,17 +200,15 @@ impl Work {
         }
         targets.truncate(ADDRESSES_MAX);
         let mut conversations = 0;
-        for (host, address) in targets {
-            let open = |told: &Option<Told>| told.as_ref().is_none_or(Told::is_worth_another_host);
-            let left: Vec<usize> =
-                told.iter().enumerate().filter(|(_, told)| open(told)).map(|(at, _)| at).collect();
-            if left.is_empty() || conversations >= CONVERSATIONS_MAX {
+        let mut targets = targets.into_iter();
+        let mut target = targets.next();
+        while let Some((host, address)) = target {
+            let left = worth_another(&told);
+            let now = mta.world.clock.monotonic();
+            if left.is_empty() || conversations >= CONVERSATIONS_MAX || now >= deadline {
                 break;
             }
-            let now = mta.world.clock.monotonic();
-            let results = if now >= deadline {
-                break;
-            } else if let Some(why) = self.unreached.why(address, now) {
+            let results = if let Some(why) = self.unreached.why(address, now) {
                 let text = format!("not tried again so soon: {why}");
                 let status = EnhancedStatus::new(4, 4, 1);
                 vec![Told::silent(Stage::Connect, &host.name, status, text); left.len()]
@@ -200,6 +236,11 @@ impl Work {
                 attempts.push(tried.attempt);
                 tried.results
             };
+            if takes_more(&results) {
+                conversations = 0;
+            } else {
+                target = targets.next();
+            }
             for (at, later) in left.into_iter().zip(results) {
                 if let Some(told) = told.get_mut(at) {
                     *told = Some(match told.take() {
@@ -250,6 +291,18 @@ impl Work {
 /// Whether a commit of outcomes may have failed because of a notice in it.
 fn is_of_notice(error: &StoreError) -> bool {
     !matches!(error, StoreError::Full | StoreError::Io { .. } | StoreError::Closed)
+}
+
+/// Places of recipients that have no answer yet which counts.
+fn worth_another(told: &[Option<Told>]) -> Vec<usize> {
+    let open = |told: &Option<Told>| told.as_ref().is_none_or(Told::is_worth_another_host);
+    told.iter().enumerate().filter(|(_, told)| open(told)).map(|(at, _)| at).collect()
+}
+
+/// Whether a host took the message for some and had only too many recipients at a time, so that
+/// the others should follow at once (RFC 5321 §4.5.3.1.10). Each time fewer are left.
+fn takes_more(results: &[Told]) -> bool {
+    results.iter().any(Told::is_taken) && results.iter().any(Told::is_one_too_many)
 }
 
 /// One answer for each recipient. A host that could not be looked up may be the one that takes

@@ -208,7 +208,10 @@ impl<'a> Conversation<'a> {
             }
         }
         self.keep_transcript();
-        connection.close().await;
+        // Waiting for the server to close would only hold up our own end.
+        if self.ending != Ending::GivenUp {
+            connection.close().await;
+        }
     }
 
     /// Reads what the server says. `None` when we shut down and the server can have nothing yet:

@@ -86,6 +86,13 @@ impl Told {
         !self.is_taken() && self.stage == Stage::ContentEnd.as_str() && self.reply.is_none()
     }
 
+    /// Whether the server has nothing against this recipient, only too many at a time (RFC 5321
+    /// §4.5.3.1.10).
+    pub(crate) fn is_one_too_many(&self) -> bool {
+        let code = self.reply.as_ref().map(|reply| reply.code);
+        self.stage == Stage::Rcpt.as_str() && code == Some(452)
+    }
+
     /// Whether it is about the host as such, and not about this message.
     fn is_about_host(&self) -> bool {
         let early = [Stage::Connect, Stage::Greeting, Stage::Hello, Stage::StartTls];

@@ -26,6 +26,7 @@ async fn two_systems(queue: QueueConfig) -> (System, System, Arc<Zone>) {
         outbound_port: port,
         queue,
         tls: Tls::Offered,
+        ..Wishes::default()
     };
     let a = System::start("a.test", &["ada"], a_ports, wishes(b_smtp.port(), queue.clone())).await;
     let b = System::start("b.test", &["bob"], b_ports, wishes(a_smtp.port(), queue)).await;

@@ -1,6 +1,16 @@
 //! Mail in motion, over real sockets on loopback.
 
 #[cfg(test)]
+mod hosts;
+#[cfg(test)]
 mod journey;
 #[cfg(test)]
+mod peer;
+#[cfg(test)]
+mod reception;
+#[cfg(test)]
+mod reports;
+#[cfg(test)]
 mod support;
+#[cfg(test)]
+mod waiting;

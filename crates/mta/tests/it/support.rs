@@ -12,15 +12,14 @@ use mta::reception::{ReceptionConfig, Service};
 use mta::{Config, Mta, OutboundConfig, PrivateTargets, QueueConfig, Reception, World};
 use platform::tls::Identity;
 use platform::{
-    AcceptLimits, Acceptor, ClientTls, Gate, Listener, Net, Pump, PumpLimits, RealDisk, ServerTls,
-    Shutdown, Start, SystemClock, SystemRandom, Task, TokioNet, serve,
+    AcceptLimits, Acceptor, ClientTls, Disk, Gate, Listener, Net, Pump, PumpLimits, RealDisk,
+    ServerTls, Shutdown, Start, Stream, SystemClock, SystemRandom, Task, TokioNet, serve,
 };
 use sasl::Password;
 use smtp::server::{AuthInClear, Tls};
 use store::{RecipientState, Store, SubmissionId, SubmissionView};
 use store_sqlite::{Options, SqliteStore};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 
 pub(crate) const PASSWORD: &str = "correct horse battery";
 
@@ -61,7 +60,27 @@ pub(crate) struct Wishes {
     pub(crate) outbound_port: u16,
     pub(crate) queue: QueueConfig,
     pub(crate) tls: Tls,
+    pub(crate) disk: Arc<dyn Disk>,
+    pub(crate) quota_octets: Option<u64>,
 }
+
+impl Default for Wishes {
+    fn default() -> Self {
+        Self {
+            zone: Arc::default(),
+            outbound_port: 25,
+            queue: QueueConfig::default(),
+            tls: Tls::None,
+            disk: Arc::new(RealDisk),
+            quota_octets: None,
+        }
+    }
+}
+
+/// Largest message, in octets.
+pub(crate) const MESSAGE_OCTETS_MAX: u64 = 3 * 1024 * 1024;
+/// Most recipients.
+pub(crate) const RECIPIENTS_MAX: usize = 100;
 
 impl System {
     /// A system for `domain` with the host name `mx.DOMAIN` and these accounts.
@@ -72,24 +91,24 @@ impl System {
         wishes: Wishes,
     ) -> Self {
         let folder = tempfile::tempdir().unwrap();
+        let options = Options { disk: wishes.disk, ..Options::default() };
         let store: Arc<dyn Store> =
-            SqliteStore::start(&folder.path().join("data"), Options::default()).unwrap();
-        let clock = Arc::new(SystemClock);
-        let random = Arc::new(SystemRandom);
+            SqliteStore::start(&folder.path().join("data"), options).unwrap();
+        let (clock, random) = (Arc::new(SystemClock), Arc::new(SystemRandom));
         let directory = Directory::open(Arc::clone(&store), clock.clone(), random.clone(), [7; 32])
             .await
             .unwrap();
         directory.add_domain(Domain::parse(domain).unwrap()).await.unwrap();
         let addresses = accounts.iter().map(|name| address(&format!("{name}@{domain}"))).collect();
         let password = Some(Password::new(PASSWORD));
-        directory.add_accounts(addresses, password, None, None).await.unwrap();
+        directory.add_accounts(addresses, password, None, wishes.quota_octets).await.unwrap();
         let opportunistic = ClientTls::opportunistic(&RealDisk, &[]).unwrap();
         let world = World {
             store: Arc::clone(&store),
             directory: Arc::clone(&directory),
             resolver: wishes.zone,
             net: Arc::new(TokioNet),
-            clock: clock.clone(),
+            clock,
             random,
             opportunistic_tls: opportunistic.clone(),
             verified_tls: opportunistic,
@@ -97,8 +116,8 @@ impl System {
         let hostname = Domain::parse(&format!("mx.{domain}")).unwrap();
         let config = Config {
             hostname: hostname.clone(),
-            message_size_max: 1024 * 1024,
-            recipients_max: 100,
+            message_size_max: MESSAGE_OCTETS_MAX,
+            recipients_max: RECIPIENTS_MAX,
             queue: wishes.queue,
             outbound: OutboundConfig {
                 port: wishes.outbound_port,
@@ -162,26 +181,51 @@ impl System {
         }));
     }
 
-    /// Waits until all recipients of a submission are as wanted, told by the store's news.
+    /// Waits until all recipients of a submission are as wanted.
     pub(crate) async fn wait_for(
         &self,
         id: SubmissionId,
         wanted: &[RecipientState],
+    ) -> SubmissionView {
+        self.wait_until(id, |view| {
+            view.summary.recipients.iter().map(|view| view.state).eq(wanted.iter().copied())
+        })
+        .await
+    }
+
+    /// Waits until a submission is as wanted.
+    pub(crate) async fn wait_until(
+        &self,
+        id: SubmissionId,
+        wanted: impl Fn(&SubmissionView) -> bool,
     ) -> SubmissionView {
         let mut news = self.store.subscribe();
         let deadline = tokio::time::sleep(Duration::from_secs(20));
         tokio::pin!(deadline);
         loop {
             let view = self.store.submission(id).await.unwrap().unwrap();
-            let states: Vec<_> = view.summary.recipients.iter().map(|r| r.state).collect();
-            if states == wanted {
+            if wanted(&view) {
                 return view;
             }
             tokio::select! {
                 _ = news.recv() => {}
-                () = &mut deadline => panic!("{id} is {states:?}, not {wanted:?}: {view:#?}"),
+                () = &mut deadline => panic!("{id} is not as wanted: {view:#?}"),
             }
         }
+    }
+
+    /// An author who is logged in.
+    pub(crate) async fn author(&self, who: &str) -> Typist {
+        let mut author = Typist::connect(self.submission).await;
+        author.log_in(who).await;
+        author
+    }
+
+    /// A stranger who said EHLO.
+    pub(crate) async fn stranger(&self) -> Typist {
+        let mut stranger = Typist::connect(self.smtp).await;
+        stranger.say("EHLO else.test").await;
+        stranger
     }
 
     /// The whole messages in an account's INBOX.
@@ -191,8 +235,15 @@ impl System {
         let inbox = mailboxes.iter().find(|mailbox| mailbox.name == store::INBOX).unwrap();
         let mut messages = Vec::new();
         for entry in self.store.entries(account, inbox.id).await.unwrap() {
-            let content = self.store.read(entry.message, 0, 1 << 20).await.unwrap();
-            let whole = [entry.prefix.as_slice(), &content].concat();
+            let mut whole = entry.prefix.clone();
+            loop {
+                let at = (whole.len() - entry.prefix.len()) as u64;
+                let piece = self.store.read(entry.message, at, 1 << 20).await.unwrap();
+                if piece.is_empty() {
+                    break;
+                }
+                whole.extend_from_slice(&piece);
+            }
             messages.push(String::from_utf8(whole).unwrap());
         }
         messages
@@ -222,13 +273,13 @@ pub(crate) fn address(text: &str) -> Address {
 
 /// A client that types lines and reads replies.
 pub(crate) struct Typist {
-    stream: TcpStream,
+    stream: Box<dyn Stream>,
     pending: Vec<u8>,
 }
 
 impl Typist {
     pub(crate) async fn connect(to: SocketAddr) -> Self {
-        let stream = TcpStream::connect(to).await.unwrap();
+        let stream = TokioNet.connect(None, to).await.unwrap();
         let mut typist = Self { stream, pending: Vec::new() };
         assert!(typist.reply().await.starts_with("220 "), "greeting");
         typist
@@ -236,7 +287,12 @@ impl Typist {
 
     /// Sends octets as they are.
     pub(crate) async fn send(&mut self, text: &str) {
-        self.stream.write_all(text.as_bytes()).await.unwrap();
+        self.send_octets(text.as_bytes()).await;
+    }
+
+    /// Sends octets that need not be text.
+    pub(crate) async fn send_octets(&mut self, octets: &[u8]) {
+        self.stream.write_all(octets).await.unwrap();
     }
 
     /// Sends a line and reads the reply to it.
