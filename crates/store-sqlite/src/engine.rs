@@ -229,6 +229,14 @@ impl Store for SqliteStore {
         self.write(move |batch| queue::lease_due(batch, now, lease_until, limit))
     }
 
+    fn release(&self, submission: SubmissionId, recipients: Vec<u32>) -> Pending<'_, ()> {
+        // Leases are in memory only: this works even while the disk does not.
+        for recipient in recipients {
+            self.shared.leases.end(submission, recipient);
+        }
+        Box::pin(std::future::ready(Ok(())))
+    }
+
     fn next_due(&self) -> Pending<'_, Option<UnixMillis>> {
         self.write(move |batch| queue::next_due(batch.database, batch.leases))
     }

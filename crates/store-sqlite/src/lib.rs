@@ -159,6 +159,17 @@ impl SqliteStore {
         Ok(store)
     }
 
+    /// Is ready when the writer's thread has ended: after [`close`](Self::close), or because it
+    /// panicked, and then every operation is answered with [`StoreError::Closed`]. With a writer
+    /// of the caller's it is never ready while the store is there.
+    pub fn ended(&self) -> impl Future<Output = ()> + Send + use<> {
+        let mut ended = self.shared.ended.subscribe();
+        async move {
+            // Its sender is gone: so is the store.
+            drop(ended.wait_for(|ended| *ended).await);
+        }
+    }
+
     /// Takes nothing more in, finishes and answers what waits, and ends the threads. Blocks
     /// until then; with a writer of the caller's, until nothing of it is left to do here.
     pub fn close(&self) {
@@ -179,6 +190,7 @@ struct WriterEnds(Arc<Shared>);
 impl Drop for WriterEnds {
     fn drop(&mut self) {
         self.0.waiting.abandon();
+        self.0.ended.send_replace(true);
     }
 }
 

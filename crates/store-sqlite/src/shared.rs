@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use store::{Change, Counters};
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, watch};
 
 use crate::leases::Leases;
 use crate::segments::Segments;
@@ -20,6 +20,8 @@ pub(crate) struct Shared {
     pub(crate) leases: Leases,
     pub(crate) message_next: Arc<AtomicI64>,
     pub(crate) changes: broadcast::Sender<Change>,
+    /// Whether the writer's thread has ended.
+    pub(crate) ended: watch::Sender<bool>,
     /// Pages in the write-ahead log that are not in the database yet.
     pub(crate) wal_pages: AtomicU64,
     counters: Mutex<Counters>,
@@ -33,6 +35,7 @@ impl Shared {
             leases: Leases::default(),
             message_next: Arc::new(AtomicI64::new(message_next)),
             changes: broadcast::Sender::new(CHANGES_KEPT),
+            ended: watch::Sender::new(false),
             wal_pages: AtomicU64::new(0),
             counters: Mutex::default(),
         }

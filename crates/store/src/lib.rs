@@ -92,13 +92,17 @@ pub trait Store: Send + Sync + Debug + 'static {
     fn record(&self, submission: SubmissionId, events: Vec<NewEvent>) -> Pending<'_, ()>;
 
     /// Recipients whose time has come, oldest first, at most `limit` submissions. They are
-    /// leased to the caller until `finish` names them or `lease_until` passes.
+    /// leased to the caller until `finish` or `release` names them or `lease_until` passes.
     fn lease_due(
         &self,
         now: UnixMillis,
         lease_until: UnixMillis,
         limit: u32,
     ) -> Pending<'_, Vec<Due>>;
+
+    /// Gives leases back, as if they had never been: nothing else about these recipients changes,
+    /// and those that are due can be leased anew. For work that broke down. Nobody hears of it.
+    fn release(&self, submission: SubmissionId, recipients: Vec<u32>) -> Pending<'_, ()>;
 
     /// When the next recipient is there to be leased: it is due, and no other lease holds it.
     fn next_due(&self) -> Pending<'_, Option<UnixMillis>>;

@@ -231,6 +231,10 @@ impl Store for FakeStore {
         refused()
     }
 
+    fn release(&self, _: SubmissionId, _: Vec<u32>) -> Pending<'_, ()> {
+        refused()
+    }
+
     fn next_due(&self) -> Pending<'_, Option<UnixMillis>> {
         refused()
     }

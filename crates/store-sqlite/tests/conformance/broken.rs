@@ -22,7 +22,7 @@ macro_rules! faults {
         }
 
         impl Fault {
-            pub(crate) const ALL: [Self; 31] = [$(Self::$fault),*];
+            pub(crate) const ALL: [Self; 32] = [$(Self::$fault),*];
 
             /// The law that has to notice it.
             pub(crate) fn breaks(self) -> &'static str {
@@ -71,6 +71,8 @@ faults! {
     LosesOriginals => "submissions_come_back_whole",
     /// Leases end at once.
     LeasesToAll => "due_recipients_are_leased",
+    /// Takes no lease back.
+    KeepsLeases => "leases_can_be_given_back",
     /// Wakes the queue too late.
     WakesLate => "next_due_is_the_earliest",
     /// Says that it holds, and does not.
@@ -231,6 +233,13 @@ impl<S: Store> Store for Broken<S> {
     fn lease_due(&self, now: UnixMillis, until: UnixMillis, limit: u32) -> Pending<'_, Vec<Due>> {
         let until = if self.has(Fault::LeasesToAll) { now } else { until };
         self.inner.lease_due(now, until, limit)
+    }
+
+    fn release(&self, submission: SubmissionId, recipients: Vec<u32>) -> Pending<'_, ()> {
+        if self.has(Fault::KeepsLeases) {
+            return Box::pin(async { Ok(()) });
+        }
+        self.inner.release(submission, recipients)
     }
 
     fn next_due(&self) -> Pending<'_, Option<UnixMillis>> {

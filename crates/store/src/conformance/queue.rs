@@ -203,6 +203,22 @@ pub(super) fn due_recipients_are_leased(harness: &mut dyn Harness) -> Held {
     same("after a crash nobody leases", &all, &vec![(late_id, vec![0]), (early_id, vec![0])])
 }
 
+/// What was given back can be leased by others; what was not stays leased.
+pub(super) fn leases_can_be_given_back(harness: &mut dyn Harness) -> Held {
+    let world = World::new(harness)?;
+    let letter = world.letter_away(&[START.0; 3])?;
+    let id = letter.id;
+    world.accept(letter)?;
+    same("what is due", &leased(&lease(&world, 1, 10)?), &vec![(id, vec![0, 1, 2])])?;
+    let before = world.submission(id)?;
+    good("giving back", world.store.release(id, vec![0, 2]))?;
+    same("the submission", &world.submission(id)?, &before)?;
+    let next = good("asking what is next", world.store.next_due())?;
+    same("what is next", &next, &Some(START))?;
+    same("what is due again", &leased(&lease(&world, 2, 10)?), &vec![(id, vec![0, 2])])?;
+    good("giving back what nobody has", world.store.release(id, vec![7]))
+}
+
 /// The queue can sleep until the earliest of what nobody works on.
 pub(super) fn next_due_is_the_earliest(harness: &mut dyn Harness) -> Held {
     let mut world = World::new(harness)?;
