@@ -232,6 +232,20 @@ fn content_is_kept_as_it_is() {
 }
 
 #[test]
+fn no_message_continues_our_trace_field() {
+    let site = Site::default();
+    let server = site.start();
+    for content in [" for <forged@home.test>\r\nSubject: x\r\n\r\n", "\tby elsewhere\r\n", " \r\n"]
+    {
+        let mut dialog = server.smtp();
+        dialog.say("MAIL FROM:<eve@else.test>", 250);
+        dialog.say("RCPT TO:<bob@home.test>", 250);
+        dialog.content(content.as_bytes(), 550);
+    }
+    assert_eq!(site.messages("bob@home.test"), 0, "G6");
+}
+
+#[test]
 fn a_message_above_the_limit_leaves_nothing_behind() {
     let plan = Plan {
         sections: "[limits]\nmessage_size = \"100KiB\"\nrecipients_per_message = 100\n",

@@ -161,6 +161,9 @@ impl Incoming {
     /// The head is known: checks it and, on submission, completes it.
     fn end_head(&mut self, reception: &Reception, login: Option<&Login>) -> Result<(), Reply> {
         self.head_ended = true;
+        if self.head.starts_with(b" ") || self.head.starts_with(b"\t") {
+            return Err(reply::continues_nothing());
+        }
         if let (Service::Submission, Some(login)) = (&reception.config.service, login) {
             let (head, changes) =
                 submission::complete(&reception.mta, login, &self.head, self.at, self.id)?;

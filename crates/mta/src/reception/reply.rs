@@ -48,6 +48,12 @@ pub(super) fn login_refused(refusal: Refusal) -> Reply {
     }
 }
 
+/// Below our Received field such a line would be read as a part of it.
+pub(super) fn continues_nothing() -> Reply {
+    let text = "The message begins with a blank, so its first line continues no header field";
+    Reply::new(550, EnhancedStatus::new(5, 6, 0), text)
+}
+
 pub(super) fn loops() -> Reply {
     Reply::new(554, EnhancedStatus::new(5, 4, 6), "This message goes in circles: too many hops")
 }
