@@ -243,6 +243,23 @@ fn a_large_message_and_many_small_ones_go_both_ways() {
 }
 
 #[test]
+fn a_circle_through_both_of_us_ends_with_one_notice() {
+    if cannot_run() {
+        return;
+    }
+    let internet = Internet::new("virtual_alias_maps = inline:{round@away.test=round@home.test}\n");
+    internet.site.posthouse(&["alias", "add", "round@home.test", "round@away.test"]).succeed();
+    let letter = plain("ada@home.test", "round@home.test", "round and round");
+    internet.submit("round@home.test", "FAILURE", &letter);
+    let messages = internet.await_messages("ada@home.test", 1);
+    let notice = String::from_utf8_lossy(messages.first().expect("one")).into_owned();
+    assert!(notice.contains("Action: failed"), "{notice}");
+    assert!(notice.contains("hop") || notice.contains("loop"), "RFC 5321 §6.3: {notice}");
+    until("an empty queue", || internet.site.json(&["queue", "list"]).is_empty().then_some(()));
+    assert_eq!(internet.site.messages("ada@home.test"), 1, "one letter, one notice");
+}
+
+#[test]
 fn success_and_failure_at_postfix_are_told_to_our_author() {
     if cannot_run() {
         return;

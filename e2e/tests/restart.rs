@@ -3,17 +3,28 @@
 //! Standards: RFC 5321 §4.5.4.1 (mail waits), §6.1 (responsibility).
 //! Not here: the moment of the crash (`durability.rs`).
 
-use std::net::Ipv4Addr;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::{Mutex, mpsc};
 
 use dns::Zone;
 use e2e::letters::{assert_same_below_trace, plain};
 use e2e::names::Names;
 use e2e::sink::Sink;
-use e2e::wait::until;
+use e2e::wait::{PATIENCE, until};
 use e2e::{Plan, Site};
 
 fn letter(subject: &str) -> Vec<u8> {
     plain("ada@home.test", "x@away.test", subject)
+}
+
+fn sections(names: &Names, host: SocketAddr) -> String {
+    format!(
+        "[dns]\nservers = [\"{}\"]\n[outbound]\nport = {}\nallow_private = true\n\
+         [queue]\nretry = [\"1s\"]\n",
+        names.address(),
+        host.port(),
+    )
 }
 
 #[test]
@@ -22,12 +33,7 @@ fn the_queue_outlives_a_crash_and_an_orderly_end() {
     let zone = Zone::new();
     zone.mx("away.test", 10, "mx.away.test").a("mx.away.test", Ipv4Addr::LOCALHOST);
     let names = Names::serve(&zone);
-    let sections = format!(
-        "[dns]\nservers = [\"{}\"]\n[outbound]\nport = {}\nallow_private = true\n[queue]\nretry = [\"1s\"]\n",
-        names.address(),
-        sink.address().port(),
-    );
-    let site = Site::new(&Plan { sections: &sections, ..Plan::default() });
+    let site = Site::new(&Plan { sections: &sections(&names, sink.address()), ..Plan::default() });
     sink.answer("RCPT", "451 4.3.2 not now");
     let submit = |server: &e2e::Server, subject: &str| {
         let mut author = server.author("ada@home.test");
@@ -52,6 +58,50 @@ fn the_queue_outlives_a_crash_and_an_orderly_end() {
     assert_eq!(sink.arrivals().len(), 2, "each once");
     drop(server);
     site.verify();
+}
+
+#[test]
+fn a_letter_that_is_just_leaving_is_not_sent_twice() {
+    // The host says 250 only after our server was told to end.
+    let (says, told) = mpsc::channel::<()>();
+    let (hears, heard) = mpsc::channel();
+    let told = Mutex::new(told);
+    let host = Sink::wild(move |mut stream, _| {
+        let Ok(clone) = stream.try_clone() else { return };
+        let mut lines = BufReader::new(clone).lines().map_while(Result::ok);
+        let mut say = |text: &str| stream.write_all(text.as_bytes()).ok();
+        say("220 slow.test ESMTP\r\n");
+        while let Some(line) = lines.next() {
+            match line.get(..4) {
+                Some("DATA") => {
+                    say("354 go on\r\n");
+                    let content: Vec<_> = lines.by_ref().take_while(|line| line != ".").collect();
+                    hears.send(content).ok();
+                    told.lock().expect("nobody panicked").recv().ok();
+                    say("250 2.0.0 taken at last\r\n");
+                }
+                _ => {
+                    say("250 ok\r\n");
+                }
+            }
+        }
+    });
+    let zone = Zone::new();
+    zone.mx("away.test", 10, "mx.away.test").a("mx.away.test", Ipv4Addr::LOCALHOST);
+    let names = Names::serve(&zone);
+    let site = Site::new(&Plan { sections: &sections(&names, host), ..Plan::default() });
+    let mut server = site.start();
+    let mut author = server.author("ada@home.test");
+    let id = author.transaction("ada@home.test", &["x@away.test"], &letter("leaving"));
+    drop(author);
+    heard.recv_timeout(PATIENCE).expect("the letter is on its way");
+    server.ask_to_end();
+    until("a word about the end", || server.log_text().contains("ending").then_some(()));
+    says.send(()).expect("the host waits");
+    assert_eq!(server.end().code(), Some(0));
+    assert!(site.json(&["queue", "list"]).is_empty(), "it was taken, and we know");
+    assert!(site.trace(&id).contains("taken at last"));
+    assert!(heard.try_recv().is_err(), "once");
 }
 
 #[test]
