@@ -14,9 +14,12 @@ use serde::Serialize;
 use super::records::{self, Record};
 use super::{Office, Output, Talk, password, program};
 use crate::config::Config;
-use crate::control::Request;
+use crate::control::{Request, Secret};
 use crate::failure::{Exit, Failure, of_file};
 use crate::folder::Folder;
+
+/// The name of the configuration until all is made.
+const DRAFT_NAME: &str = "posthouse.toml.draft";
 
 /// What the new server is called.
 #[derive(Debug, Args)]
@@ -67,16 +70,22 @@ pub(super) async fn run(
     RealDisk
         .make_dir(&options.dir)
         .map_err(|error| of_file("make the folder", &options.dir, &error))?;
+    // Nothing is made in the store before it is known that the file can be written.
+    let draft = file.with_file_name(DRAFT_NAME);
+    RealDisk
+        .write_whole(&draft, text.as_bytes())
+        .map_err(|error| of_file("write the configuration", &draft, &error))?;
+    let password = given.or_else(|| made_up.clone());
     let office = Office { folder: Folder::new(&config.data_dir), config };
-    office.order(Request::DomainAdd { domain: options.domain.clone() }).await?;
-    let request = Request::AccountAdd {
-        addresses: vec![account.clone()],
-        password: given.or_else(|| made_up.clone()),
-        name: None,
-        quota_octets: None,
+    let made = match found(&office, options.domain.clone(), account.clone(), password).await {
+        Ok(()) => publish(&draft, &file),
+        failed => failed,
     };
-    office.order(request).await?;
-    write(&file, &text)?;
+    if made.is_err() {
+        // Where it is left behind the next attempt replaces it.
+        RealDisk.remove(&draft).ok();
+    }
+    made?;
 
     let records = records::needed(&options.domain, &office.config);
     let password = made_up.as_ref().map(|secret| secret.0.as_str());
@@ -87,6 +96,18 @@ pub(super) async fn run(
     }
     talk.say(format_args!("{} and the data folder are made", file.display()));
     tell(&file, &account, password, &records, output)
+}
+
+/// Makes the domain and its first account.
+async fn found(
+    office: &Office,
+    domain: Domain,
+    account: Address,
+    password: Option<Secret>,
+) -> Result<(), Failure> {
+    office.order(Request::DomainAdd { domain }).await?;
+    let addresses = vec![account];
+    office.order(Request::AccountAdd { addresses, password, name: None, quota_octets: None }).await
 }
 
 fn tell(
@@ -133,15 +154,13 @@ fn account(options: &Options) -> Result<Address, Failure> {
     }
 }
 
-/// Writes the file, unless somebody else has in the meantime.
-fn write(file: &Path, text: &str) -> Result<(), Failure> {
+/// Gives the draft its name, unless somebody else has made such a file in the meantime.
+fn publish(draft: &Path, file: &Path) -> Result<(), Failure> {
     let failed = |error: &io::Error| of_file("write the configuration", file, error);
-    let new = match RealDisk.create(file) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Err(taken(file)),
-        other => other.map_err(|error| failed(&error))?,
-    };
-    new.write_at(0, text.as_bytes()).map_err(|error| failed(&error))?;
-    new.sync().map_err(|error| failed(&error))?;
+    if RealDisk.exists(file).map_err(|error| failed(&error))? {
+        return Err(taken(file));
+    }
+    RealDisk.rename(draft, file).map_err(|error| failed(&error))?;
     let folder = file.parent().unwrap_or(Path::new("."));
     RealDisk.sync_dir(folder).map_err(|error| failed(&error))
 }
