@@ -30,8 +30,8 @@ use std::time::Duration;
 
 use clap::Args;
 use dns::{Zone, ZoneServer};
+use platform::shutdown::{Signal, Signals};
 use platform::{Clock, Disk, Random, RealDisk, SystemClock, SystemRandom, TokioNet};
-use tokio::signal::unix::{SignalKind, signal};
 
 use crate::cli::{Output, Style, Talk, password, program};
 use crate::control::Secret;
@@ -63,7 +63,11 @@ pub(crate) async fn run(
     talk: &Talk,
 ) -> Result<Exit, Failure> {
     let mut end = End::new()?;
-    let stage = Stage::set(&options, output, talk).await?;
+    // Whatever runs already ends when this is dropped, and a temporary folder goes.
+    let stage = tokio::select! {
+        stage = Stage::set(&options, output, talk) => stage?,
+        () = end.asked() => return Ok(Exit::Failed),
+    };
     let done = tokio::select! {
         done = stage.play(&options, output, talk) => done,
         () = end.asked() => Ok(Exit::Failed),
@@ -75,29 +79,22 @@ pub(crate) async fn run(
     done
 }
 
-/// Ctrl-C, or being told to end.
+/// Ctrl-C, being told to end, or a terminal that is gone.
 #[derive(Debug)]
-struct End {
-    interrupt: tokio::signal::unix::Signal,
-    terminate: tokio::signal::unix::Signal,
-}
+struct End(Signals);
 
 impl End {
     fn new() -> Result<Self, Failure> {
-        let watch = |kind| {
-            signal(kind)
-                .map_err(|error| Failure::new(format!("signals cannot be watched: {error}")))
-        };
-        Ok(Self {
-            interrupt: watch(SignalKind::interrupt())?,
-            terminate: watch(SignalKind::terminate())?,
-        })
+        match Signals::listen() {
+            Ok(signals) => Ok(Self(signals)),
+            Err(error) => Err(Failure::new(format!("signals cannot be watched: {error}"))),
+        }
     }
 
     async fn asked(&mut self) {
-        tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
+        match self.0.next().await {
+            // We have no configuration that could be read again.
+            Signal::End | Signal::Reload => {}
         }
     }
 }

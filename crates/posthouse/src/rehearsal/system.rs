@@ -40,7 +40,7 @@ pub(super) struct System {
     pub(super) account: String,
     /// The certificate of its authority.
     authority: PathBuf,
-    child: Child,
+    process: Process,
 }
 
 impl System {
@@ -58,12 +58,12 @@ impl System {
             .write_whole(&file, configuration(plan, *place).as_bytes())
             .map_err(|error| of_file("write the configuration", &file, &error))?;
         let log = folder.join("log");
-        let mut child = spawn(&file, &log)?;
-        let ready = ready(&mut child, &log).await?;
+        let mut process = Process(spawn(&file, &log)?);
+        let ready = ready(&mut process.0, &log).await?;
         let data = Folder::new(&folder.join("data"));
         let account = format!("{}@{}", plan.user, plan.domain);
         let authority = data.tls().join("ca.pem");
-        let system = Self { plan, place: *place, folder: data, ready, account, authority, child };
+        let system = Self { plan, place: *place, folder: data, ready, account, authority, process };
         system.furnish(password).await?;
         Ok(system)
     }
@@ -110,19 +110,23 @@ impl System {
     /// Tells it to end, and waits until it has.
     pub(super) async fn stop(mut self) {
         const POLL: Duration = Duration::from_millis(20);
-        terminate(&self.child);
+        terminate(&self.process.0);
         let give_up = SystemClock.monotonic().saturating_add(PATIENCE);
-        while matches!(self.child.try_wait(), Ok(None)) && SystemClock.monotonic() < give_up {
+        while matches!(self.process.0.try_wait(), Ok(None)) && SystemClock.monotonic() < give_up {
             SystemClock.sleep(POLL).await;
         }
     }
 }
 
-impl Drop for System {
+/// A server's process, ready or not.
+#[derive(Debug)]
+struct Process(Child);
+
+impl Drop for Process {
     /// Nothing is left running, however we end. Where something failed nothing is to be saved.
     fn drop(&mut self) {
-        if matches!(self.child.try_wait(), Ok(None)) {
-            self.child.kill().and_then(|()| self.child.wait()).ok();
+        if matches!(self.0.try_wait(), Ok(None)) {
+            self.0.kill().and_then(|()| self.0.wait()).ok();
         }
     }
 }
