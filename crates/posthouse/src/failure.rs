@@ -10,16 +10,19 @@ use std::io;
 use std::path::Path;
 
 use directory::DirectoryError;
+use serde::{Deserialize, Serialize};
 use store::StoreError;
 
 use crate::config;
 
 /// The program's exit codes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub(crate) enum Exit {
     /// All was done.
     Done,
     /// Something failed.
+    #[default]
     Failed,
     /// The command was not understood.
     WrongUse,
@@ -54,7 +57,12 @@ impl Failure {
 
     /// The command was not understood.
     pub(crate) fn wrong_use(what: impl Into<String>) -> Self {
-        Self { exit: Exit::WrongUse, ..Self::new(what) }
+        Self::with_exit(what, Exit::WrongUse)
+    }
+
+    /// Something failed that leads to this exit code.
+    pub(crate) fn with_exit(what: impl Into<String>, exit: Exit) -> Self {
+        Self { exit, ..Self::new(what) }
     }
 
     /// Whoever reads our output has gone: nothing is to be said.

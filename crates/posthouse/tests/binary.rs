@@ -216,6 +216,8 @@ fn administer(site: &Site) {
     site.run(&["account", "add", "anna@example.org"]).fails_with(1, "exists already");
     site.run(&["trace", "nothing@example.org"]).fails_with(1, "nothing is known");
     site.run(&["queue", "show", "01ARZ3NDEKTSV4RRFFQ69G5FAV"]).fails_with(1, "no submission");
+    site.run(&["alias", "add", "not an address", "anna@example.org"])
+        .fails_with(2, "cannot be an alias");
 }
 
 #[test]
@@ -323,6 +325,21 @@ fn init_makes_a_server_that_starts_and_never_overwrites() {
     arguments.extend(foreign);
     site.run(&arguments).fails_with(2, "is not an address of example.org");
     assert!(!site.path("other").exists());
+}
+
+#[test]
+fn init_makes_nothing_in_the_store_when_its_file_cannot_be_written() {
+    let site = Site::new(CONFIGURATION);
+    let obstacle = site.path("srv/posthouse.toml.draft");
+    fs::create_dir_all(&obstacle).expect("made");
+    let arguments =
+        ["init", "--dir", "srv", "--hostname", "mx.example.org", "--domain", "example.org"];
+    site.run(&arguments).fails_with(1, "cannot write the configuration");
+    assert!(!site.path("srv/data").exists() && !site.path("srv/posthouse.toml").exists());
+    fs::remove_dir(&obstacle).expect("removed");
+    let said = site.run(&arguments).done();
+    assert!(said.contains("password  "), "{said}");
+    assert!(!obstacle.exists(), "the draft became the configuration");
 }
 
 #[test]
@@ -460,6 +477,30 @@ fn the_rehearsal_succeeds_and_cleans_up() {
 }
 
 #[test]
+fn a_rehearsal_ends_at_once_and_leaves_nothing_behind() {
+    for (signal, why) in [(Signal::SIGINT, "Ctrl-C"), (Signal::SIGHUP, "its terminal is gone")] {
+        let site = Site::new(CONFIGURATION);
+        let temporary = site.path("tmp");
+        fs::create_dir(&temporary).expect("made");
+        let mut child = site
+            .command()
+            .args(["try", "--once"])
+            .env("TMPDIR", &temporary)
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("started");
+        let mut lines = BufReader::new(child.stderr.take().expect("piped")).lines();
+        let first = lines.next().expect("a line").expect("text");
+        assert!(first.starts_with("starting two mail systems"), "{first}");
+        let pid = i32::try_from(child.id()).expect("a process id");
+        kill(Pid::from_raw(pid), signal).expect("sent");
+        assert_eq!(child.wait().expect("ended").code(), Some(1), "{why}");
+        assert_eq!(fs::read_dir(&temporary).expect("there").count(), 0, "{why}");
+    }
+}
+
+#[test]
 fn many_commands_at_once_take_turns() {
     let site = Site::new(CONFIGURATION);
     let names: Vec<String> = (0..8).map(|number| format!("d{number}.example")).collect();
@@ -525,6 +566,34 @@ fn a_waiting_letter_is_steered_and_followed_to_its_end() {
     assert!(shown.contains("no answer   "), "{shown}");
     assert_eq!(server.end(), Some(0));
     assert_eq!(site.run(&["trace", &id]).done(), shown, "the same without the server");
+}
+
+#[test]
+fn a_long_queue_is_told_whole_and_in_order() {
+    // More than two pages, and the last one not full.
+    const LETTERS: usize = 205;
+    let site = Site::new(&relaying());
+    let server = site.serve();
+    let mut lines = vec!["EHLO client.example"];
+    for _ in 0..LETTERS {
+        lines.extend([
+            "MAIL FROM:<anna@here.example>",
+            "RCPT TO:<bob@away.example>",
+            "DATA",
+            "Subject: waits\r\n\r\nHello\r\n.",
+        ]);
+    }
+    let last = converse(server.address("smtp/starttls"), &lines);
+    let list = site.run(&["--json", "queue", "list"]).done();
+    let ids: Vec<String> = list
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).expect("JSON"))
+        .map(|entry| entry["id"].as_str().expect("an id").to_owned())
+        .collect();
+    assert_eq!(ids.len(), LETTERS);
+    assert!(ids.is_sorted_by(|older, newer| older < newer), "oldest first, each once");
+    assert!(last.ends_with(ids.last().expect("some")), "{last}");
+    assert_eq!(server.end(), Some(0));
 }
 
 #[test]

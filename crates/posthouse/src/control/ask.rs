@@ -32,8 +32,9 @@ use crate::engine::Engine;
 use crate::failure::{Failure, of_file};
 use crate::folder::{Folder, Taken};
 
-/// How long a starting or ending server is waited for.
-const PATIENCE: Duration = Duration::from_secs(15);
+/// How long a starting or ending server is waited for: longer than its transactions may take to
+/// finish, and itself to end then.
+const PATIENCE: Duration = Duration::from_secs(40);
 
 /// Pause between two looks.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -140,7 +141,9 @@ async fn welcomed(mut stream: UnixStream) -> Result<Option<UnixStream>, Failure>
     let first = within(&SystemClock, PATIENCE, receive::<Frame>(&mut stream)).await;
     match first {
         Ok(Ok(Some(Frame::Hello))) => Ok(Some(stream)),
-        Ok(Ok(Some(Frame::Refused { what, remedy }))) => Err(Failure::new(what).remedy_if(remedy)),
+        Ok(Ok(Some(Frame::Refused { what, remedy, exit }))) => {
+            Err(Failure::with_exit(what, exit).remedy_if(remedy))
+        }
         Ok(Ok(Some(_))) => Err(Failure::new("the server speaks another control protocol")
             .remedy("use the program that the server was started from")),
         Ok(Ok(None) | Err(_)) => Ok(None),
@@ -159,8 +162,8 @@ impl Answer {
             Self::Remote(stream) => match receive::<Frame>(stream).await {
                 Ok(Some(Frame::Item(item))) => Ok(Some(*item)),
                 Ok(Some(Frame::End | Frame::Hello)) => Ok(None),
-                Ok(Some(Frame::Refused { what, remedy })) => {
-                    Err(Failure::new(what).remedy_if(remedy))
+                Ok(Some(Frame::Refused { what, remedy, exit })) => {
+                    Err(Failure::with_exit(what, exit).remedy_if(remedy))
                 }
                 Ok(None) => Err(Failure::new("the server ended before it had answered")
                     .remedy("ask again to see what was done")),

@@ -145,10 +145,32 @@ fn alias_key(text: &str) -> Result<AliasKey, Failure> {
     }
 }
 
+/// Submissions of the queue that are in memory at a time.
+const PAGE_SUBMISSIONS: u32 = 100;
+
 /// All that waits, oldest first, a page at a time.
+///
+/// The store pages back from the newest one. So a first pass only notes where pages begin, and a
+/// second one tells them, from the oldest page on.
 async fn queue(engine: &Engine, items: &Items) -> Result<(), Failure> {
-    let summaries = engine.store.queue(QueueFilter::default()).await?;
-    for summary in &summaries {
+    let read = |before| {
+        engine.store.queue(QueueFilter { settled: false, before, limit: Some(PAGE_SUBMISSIONS) })
+    };
+    // It is kept: what comes in meanwhile would push the oldest ones out of this page.
+    let newest = read(None).await?;
+    let mut begins = Vec::new();
+    let mut first = newest.first().map(|summary| summary.id);
+    while let Some(begin) = first {
+        begins.push(begin);
+        first = read(first).await?.first().map(|summary| summary.id);
+    }
+    while let Some(begin) = begins.pop() {
+        let Some(&end) = begins.last() else { break };
+        for summary in read(Some(end)).await?.iter().filter(|summary| summary.id >= begin) {
+            items.tell(Item::Queued(QueueItem::from(summary))).await?;
+        }
+    }
+    for summary in &newest {
         items.tell(Item::Queued(QueueItem::from(summary))).await?;
     }
     Ok(())

@@ -13,9 +13,11 @@ use std::time::Duration;
 
 use nix::unistd::geteuid;
 use platform::clock::within;
+use platform::shutdown::Hold;
 use platform::{Disk, RealDisk, Shutdown};
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::JoinHandle;
 use tracing::{debug, warn};
 
 use super::perform::{Items, perform};
@@ -77,26 +79,33 @@ impl ControlSocket {
     }
 
     fn take(&self, stream: UnixStream, engine: &Arc<Engine>, shutdown: &Shutdown) {
-        let Ok(place) = Arc::clone(&self.commands).try_acquire_owned() else {
+        let Ok(permit) = Arc::clone(&self.commands).try_acquire_owned() else {
             warn!(limit = COMMANDS_MAX, "too many commands at a time");
             return;
         };
-        let (engine, hold, shutdown) = (Arc::clone(engine), shutdown.hold(), shutdown.clone());
+        let place = Arc::new(Place { _permit: permit, _hold: shutdown.hold() });
+        let (engine, shutdown) = (Arc::clone(engine), shutdown.clone());
         if shutdown.has_begun() {
             return; // perhaps nobody waits for our hold any more
         }
         tokio::spawn(async move {
             tokio::select! {
-                served = serve(stream, &engine, &shutdown) => {
+                served = serve(stream, &place, &engine, &shutdown) => {
                     if let Err(error) = served {
                         debug!(%error, "command ended early");
                     }
                 }
                 () = shutdown.over() => {}
             }
-            drop((place, hold));
         });
     }
+}
+
+/// A command's place among the others; the end of the server waits until it is dropped.
+#[derive(Debug)]
+struct Place {
+    _permit: OwnedSemaphorePermit,
+    _hold: Hold,
 }
 
 impl Drop for ControlSocket {
@@ -114,7 +123,12 @@ fn may_command(stream: &UnixStream) -> io::Result<bool> {
 }
 
 /// One command, from its question to the end of its answer.
-async fn serve(mut stream: UnixStream, engine: &Engine, shutdown: &Shutdown) -> io::Result<()> {
+async fn serve(
+    mut stream: UnixStream,
+    place: &Arc<Place>,
+    engine: &Arc<Engine>,
+    shutdown: &Shutdown,
+) -> io::Result<()> {
     let clock = engine.clock.as_ref();
     if !may_command(&stream)? {
         let what = "this server takes commands from its own user and from root only".to_owned();
@@ -133,7 +147,7 @@ async fn serve(mut stream: UnixStream, engine: &Engine, shutdown: &Shutdown) -> 
         return refuse(&mut stream, what, remedy).await;
     }
     match serde_json::from_value::<Request>(question.request) {
-        Ok(request) => answer(&mut stream, request, engine, shutdown).await,
+        Ok(request) => answer(&mut stream, request, place, engine, shutdown).await,
         Err(error) => refuse(&mut stream, format!("this request is unknown: {error}"), None).await,
     }
 }
@@ -141,15 +155,16 @@ async fn serve(mut stream: UnixStream, engine: &Engine, shutdown: &Shutdown) -> 
 async fn answer(
     stream: &mut UnixStream,
     request: Request,
-    engine: &Engine,
+    place: &Arc<Place>,
+    engine: &Arc<Engine>,
     shutdown: &Shutdown,
 ) -> io::Result<()> {
     let clock = engine.clock.as_ref();
     let waits = request.waits();
     let (items, mut receiver) = Items::channel();
     let (mut reader, mut writer) = stream.split();
-    let work = async move { perform(request, engine, &items).await };
-    let forward = async {
+    let work = begin(request, items, Arc::clone(place), Arc::clone(engine), shutdown.clone());
+    let forward = async move {
         while let Some(item) = receiver.recv().await {
             let frame = Frame::Item(Box::new(item));
             within(clock, PATIENCE, send(&mut writer, &frame))
@@ -173,15 +188,79 @@ async fn answer(
         }
     };
     let frame = match done {
-        Ok(()) => Frame::End,
-        Err(failure) => {
-            let (what, remedy) = failure.into_parts();
-            Frame::Refused { what, remedy }
-        }
+        Ok(Ok(())) => Frame::End,
+        Ok(Err(failure)) => Frame::refusal(failure),
+        Err(_) => Frame::refusal(Failure::new("the server could not finish this command")),
     };
     within(clock, PATIENCE, send(&mut writer?, &frame)).await.map_err(io::Error::other)?
 }
 
+/// Begins the work on a request, in a task of its own: a change that has begun is brought to its
+/// end, in the store and in what we know of it, even if its command is gone. Work that only
+/// tells something ends when nobody takes its pieces.
+fn begin(
+    request: Request,
+    items: Items,
+    place: Arc<Place>,
+    engine: Arc<Engine>,
+    shutdown: Shutdown,
+) -> JoinHandle<Result<(), Failure>> {
+    tokio::spawn(async move {
+        let _place = place;
+        tokio::select! {
+            done = perform(request, &engine, &items) => done,
+            () = shutdown.over() => Err(Failure::new("the server has ended")),
+        }
+    })
+}
+
 async fn refuse(stream: &mut UnixStream, what: String, remedy: Option<String>) -> io::Result<()> {
-    send(stream, &Frame::Refused { what, remedy }).await
+    let failure = Failure::new(what).remedy_if(remedy);
+    send(stream, &Frame::refusal(failure)).await
+}
+
+#[cfg(test)]
+mod tests {
+    use envelope::{Address, Domain};
+    use platform::shutdown::Drained;
+    use tempfile::TempDir;
+
+    use super::super::request::Secret;
+    use super::*;
+
+    #[tokio::test]
+    async fn a_change_is_finished_although_its_command_is_gone() {
+        let temporary = TempDir::new().expect("a folder");
+        let folder = Folder::new(temporary.path());
+        let lock = folder.lock().expect("ours");
+        let engine = Arc::new(Engine::open(&folder, lock).await.expect("a store"));
+        let domain = Domain::parse("example.org").expect("a domain");
+        engine.directory.add_domain(domain).await.expect("local");
+        let shutdown = Shutdown::new();
+        let socket = ControlSocket::bind(&folder).expect("bound");
+        tokio::spawn(socket.run(Arc::clone(&engine), shutdown.clone()));
+
+        let anna = Address::parse("anna@example.org").expect("an address");
+        let request = Request::AccountAdd {
+            addresses: vec![anna.clone()],
+            // It takes a while to make a verifier of it: the command is gone before.
+            password: Some(Secret("correct horse".to_owned())),
+            name: None,
+            quota_octets: None,
+        };
+        let mut stream = UnixStream::connect(folder.socket()).await.expect("there");
+        let hello = receive::<Frame>(&mut stream).await.expect("read");
+        assert!(matches!(hello, Some(Frame::Hello)));
+        let question = Question::new(&request).expect("JSON");
+        send(&mut stream, &question).await.expect("sent");
+        drop(stream);
+
+        let known = async {
+            while engine.directory.account(&anna).is_none() {
+                tokio::task::yield_now().await;
+            }
+        };
+        within(engine.clock.as_ref(), PATIENCE, known).await.expect("the account is known");
+        assert_eq!(shutdown.drain(engine.clock.as_ref(), PATIENCE).await, Drained::InTime);
+    }
 }

@@ -17,6 +17,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use super::item::Item;
 use super::request::Request;
+use crate::failure::{Exit, Failure};
 
 /// Version of requests and items. A server answers only its own.
 pub(super) const PROTOCOL_VERSION: u32 = 1;
@@ -58,7 +59,19 @@ pub(super) enum Frame {
         what: String,
         /// What to do about it.
         remedy: Option<String>,
+        /// What the command's caller is told: the same as without a server.
+        #[serde(default)]
+        exit: Exit,
     },
+}
+
+impl Frame {
+    /// What a failure is on the wire.
+    pub(super) fn refusal(failure: Failure) -> Self {
+        let exit = failure.exit();
+        let (what, remedy) = failure.into_parts();
+        Self::Refused { what, remedy, exit }
+    }
 }
 
 /// Sends one frame.
@@ -114,6 +127,11 @@ mod tests {
             let mut octets = octets;
             assert!(receive::<Frame>(&mut octets).await.is_err(), "{why}");
         }
+        // What a server from before the exit code says.
+        let mut octets: &[u8] =
+            b"\x00\x00\x00\x30{\"refused\":{\"what\":\"no such one\",\"remedy\":null}}";
+        let frame = receive::<Frame>(&mut octets).await.expect("read");
+        assert!(matches!(frame, Some(Frame::Refused { exit: Exit::Failed, .. })), "{frame:?}");
         let mut nothing: &[u8] = b"";
         assert!(receive::<Frame>(&mut nothing).await.expect("read").is_none(), "closed");
     }
