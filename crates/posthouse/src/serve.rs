@@ -23,11 +23,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use platform::shutdown::Drained;
+use platform::shutdown::{self, Drained, Signal};
 use platform::{Clock, Shutdown, SystemClock};
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
-use tracing::{info, warn};
+use tokio::task::JoinHandle;
+use tracing::{error, info, warn};
 
 use crate::config::Config;
 use crate::control::{self, ControlSocket};
@@ -74,19 +74,21 @@ pub(crate) async fn run(config: &Config, until: Until) -> Result<Exit, Failure> 
 
     let ready = listeners.ready_line();
     listeners.serve(config, &engine, &mta, &certificate, &shutdown)?;
+    let news = engine.store.subscribe();
+    tokio::spawn(upkeep::follow(news, Arc::clone(&engine), shutdown.clone()));
     tokio::spawn(control.run(Arc::clone(&engine), shutdown.clone()));
     tokio::spawn(upkeep::run(Arc::clone(&engine), shutdown.clone()));
-    let queue = tokio::spawn(mta::queue::run(mta, shutdown.clone()));
+    let mut queue = tokio::spawn(mta::queue::run(mta, shutdown.clone()));
     info!(hostname = %config.hostname, data_dir = %config.data_dir.display(), "serving");
     tell_ready(&ready);
 
-    wait(&mut signals, &certificate).await;
+    let ended = wait(&mut signals, &certificate, &mut queue).await;
     tell(&sd_notify::NotifyState::Stopping);
     info!("ending: transactions may finish");
     let hurry = shutdown.clone();
     tokio::spawn(async move {
         // Told a second time, we do not wait for anybody.
-        while signals.next().await != Wake::End {}
+        while signals.next().await != Signal::End {}
         hurry.end_now();
     });
     let drained = shutdown.drain(&SystemClock, DRAIN).await;
@@ -96,10 +98,12 @@ pub(crate) async fn run(config: &Config, until: Until) -> Result<Exit, Failure> 
             "some transactions were cut off; their senders will try again"
         );
     }
-    // It watches the same shutdown; what it was about to do is in the store.
-    platform::clock::within(&SystemClock, Duration::from_secs(5), queue).await.ok();
+    if !queue.is_finished() {
+        // It watches the same shutdown; what it was about to do is in the store.
+        platform::clock::within(&SystemClock, Duration::from_secs(5), queue).await.ok();
+    }
     log_counters(&engine);
-    Ok(Exit::Done)
+    Ok(ended)
 }
 
 /// What the store did, for whoever measures it.
@@ -115,46 +119,43 @@ fn log_counters(engine: &Engine) {
     );
 }
 
-/// What we wait for while we serve.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Wake {
-    End,
-    Renew,
-}
-
-/// Sleeps until we are told to end; a hangup in between makes us read the certificate anew.
-async fn wait(signals: &mut Signals, certificate: &Certificate) {
+/// Sleeps until we are told to end, or a part of us has ended that cannot be done without: then
+/// whoever started us should start us anew. A hangup makes us read the certificate anew.
+async fn wait(
+    signals: &mut Signals,
+    certificate: &Certificate,
+    queue: &mut JoinHandle<()>,
+) -> Exit {
     loop {
-        let wake = tokio::select! {
-            wake = signals.next() => wake,
-            () = SystemClock.sleep(certificate::RENEWAL) => Wake::Renew,
+        let told = tokio::select! {
+            told = signals.next() => told,
+            () = SystemClock.sleep(certificate::RENEWAL) => Signal::Reload,
+            _ = &mut *queue => {
+                error!("the queue has ended by itself");
+                return Exit::Failed;
+            }
         };
-        match wake {
-            Wake::End => return,
-            Wake::Renew => certificate.renew(),
+        match told {
+            Signal::End => return Exit::Done,
+            Signal::Reload => certificate.renew(),
         }
     }
 }
 
-/// The signals that mean something to us. SIGPIPE is ignored by Rust's start-up code.
+/// What tells us to end or to read the certificate anew. SIGPIPE is ignored by Rust's start-up
+/// code.
 #[derive(Debug)]
 struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-    hangup: Signal,
+    system: shutdown::Signals,
     input_ended: Option<oneshot::Receiver<()>>,
 }
 
 impl Signals {
     fn new(until: Until) -> Result<Self, Failure> {
-        let watch = |kind| {
-            signal(kind)
-                .map_err(|error| Failure::new(format!("signals cannot be watched: {error}")))
-        };
+        let system = shutdown::Signals::listen()
+            .map_err(|error| Failure::new(format!("signals cannot be watched: {error}")))?;
         Ok(Self {
-            terminate: watch(SignalKind::terminate())?,
-            interrupt: watch(SignalKind::interrupt())?,
-            hangup: watch(SignalKind::hangup())?,
+            system,
             input_ended: match until {
                 Until::Signal => None,
                 Until::InputEnds => Some(input_ended()),
@@ -162,12 +163,10 @@ impl Signals {
         })
     }
 
-    async fn next(&mut self) -> Wake {
+    async fn next(&mut self) -> Signal {
         tokio::select! {
-            _ = self.terminate.recv() => Wake::End,
-            _ = self.interrupt.recv() => Wake::End,
-            _ = self.hangup.recv() => Wake::Renew,
-            () = ended(&mut self.input_ended) => Wake::End,
+            told = self.system.next() => told,
+            () = ended(&mut self.input_ended) => Signal::End,
         }
     }
 }
@@ -220,5 +219,33 @@ fn tell_ready(line: &str) {
 fn tell(state: &sd_notify::NotifyState<'_>) {
     if let Err(error) = sd_notify::notify(std::slice::from_ref(state)) {
         warn!(%error, "systemd was not told");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use tempfile::TempDir;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_queue_that_ends_ends_the_server() {
+        let temporary = TempDir::new().expect("a folder");
+        let text = "hostname = \"mx.example.org\"\ndata_dir = \"data\"\n";
+        let file = temporary.path().join("posthouse.toml");
+        let config = Config::parse(Path::new(&file), text).expect("good");
+        let folder = Folder::new(&config.data_dir);
+        folder.make().expect("made");
+        let certificate = Certificate::load(&config, &folder).expect("of our own making");
+        let mut signals = Signals::new(Until::Signal).expect("watched");
+        let broken = tokio::spawn(std::future::pending());
+        broken.abort();
+        for (mut queue, why) in [(tokio::spawn(async {}), "returned"), (broken, "broke down")] {
+            let ended = wait(&mut signals, &certificate, &mut queue).await;
+            assert_eq!(ended, Exit::Failed, "{why}");
+            assert!(queue.is_finished(), "{why}");
+        }
     }
 }
