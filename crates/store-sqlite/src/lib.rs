@@ -20,6 +20,7 @@ mod directory;
 mod engine;
 mod finish;
 mod leases;
+mod leftovers;
 mod mailboxes;
 mod notes;
 mod queue;
@@ -115,8 +116,8 @@ impl SqliteStore {
             folder.join(SEGMENTS_FOLDER),
             options.segment_octets_max,
             &numbers.listed,
-            |segment| mailboxes::named_end(&database, segment).map(|end| end > 0),
         )?);
+        leftovers::sort(&database, &segments, &numbers.listed)?;
         let appender = Appender::new(Arc::clone(&segments), numbers.newest, |segment| {
             mailboxes::named_end(&database, segment)
         })?;
@@ -172,7 +173,11 @@ impl SqliteStore {
 
     /// Takes nothing more in, finishes and answers what waits, and ends the threads. Blocks
     /// until then; with a writer of the caller's, until nothing of it is left to do here.
+    ///
+    /// Then everything is in the database's file itself: the readers end first, since they could
+    /// not bring it there, and keep the writer from doing it.
     pub fn close(&self) {
+        self.readers.close();
         self.shared.waiting.close();
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(thread) = thread
@@ -180,7 +185,6 @@ impl SqliteStore {
         {
             tracing::error!("the writer's thread panicked");
         }
-        self.readers.close();
     }
 }
 

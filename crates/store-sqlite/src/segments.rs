@@ -6,7 +6,7 @@
 //! ```
 //!
 //! A segment counts once its row is committed; until then it is *unlisted*, and it is removed
-//! when the commit fails. A file whose write or sync failed is never appended to again.
+//! when the commit fails. What the start finds is sorted by `leftovers`. A file whose write or sync failed is never appended to again.
 //!
 //! Not here: what a record looks like (`segment`), which rows name it (`batch`).
 
@@ -31,6 +31,9 @@ pub(crate) const READ_OCTETS_MAX: usize = 1024 * 1024;
 /// Segments kept open for reading.
 const OPEN_FILES_MAX: usize = 128;
 
+/// Where segments go that hold whole records and that no row names, within the segments' folder.
+pub(crate) const LOST_FOLDER: &str = "lost";
+
 /// The buffer of a batch is written out when it has grown to this.
 const BUFFER_OCTETS_MAX: usize = 1024 * 1024;
 
@@ -52,26 +55,23 @@ struct State {
 }
 
 impl Segments {
-    /// Looks at the files in `folder`. Those that are not `listed` and that no message's row names
-    /// either are what a crash left behind before its commit: they are removed.
+    /// The files in `folder`, of which `listed` have rows.
     pub(crate) fn open(
         disk_of: Arc<dyn Disk>,
         folder: PathBuf,
         octets_max: u64,
         listed: &BTreeSet<u32>,
-        is_named: impl Fn(u32) -> Result<bool, StoreError>,
     ) -> Result<Self, StoreError> {
         disk_of.make_dir(&folder).map_err(disk(format!("make {}", folder.display())))?;
-        let mut next = listed.last().map_or(1, |last| last.saturating_add(1));
+        let lost = match disk_of.list(&folder.join(LOST_FOLDER)) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
+            names => names.map_err(disk("list the lost segments"))?,
+        };
         let names = disk_of.list(&folder).map_err(disk(format!("list {}", folder.display())))?;
-        for number in names.iter().filter_map(|name| number_of(name)) {
-            next = next.max(number.saturating_add(1));
-            if !listed.contains(&number) && !is_named(number)? {
-                let path = folder.join(file_name(number));
-                tracing::info!(segment = number, "segment without a commit removed");
-                disk_of.remove(&path).map_err(disk(format!("remove {}", path.display())))?;
-            }
-        }
+        let files = names.iter().chain(&lost).filter_map(|name| number_of(name));
+        // No number is used twice, not even that of a lost one.
+        let last = files.chain(listed.last().copied()).max();
+        let next = last.map_or(1, |last| last.saturating_add(1));
         let state = Mutex::new(State { next, ..State::default() });
         Ok(Self { disk: disk_of, folder, octets_max, state })
     }
@@ -147,9 +147,14 @@ impl Segments {
         self.state().unlisted.extend(numbers);
     }
 
+    /// Closes a segment's file.
+    pub(crate) fn forget(&self, number: u32) {
+        self.state().open.remove(&number);
+    }
+
     /// Removes the file of a segment that has no row, or none any more.
     pub(crate) fn discard(&self, number: u32) {
-        self.state().open.remove(&number);
+        self.forget(number);
         if let Err(error) = self.disk.remove(&self.path(number))
             && error.kind() != std::io::ErrorKind::NotFound
         {
@@ -373,9 +378,10 @@ struct Current {
 }
 
 impl Appender {
-    /// Goes on behind the newest segment, whose records go up to `end`; what follows that is
-    /// what a crash left behind, and is cut off. `named_end` looks up to where messages' rows
-    /// name records, should there be such a rest: nothing that a row names is ever cut off.
+    /// Goes on behind the newest segment, whose records go up to `end`. Torn octets behind it are
+    /// what a crash left behind, and are cut off; but where whole records follow, the segment is
+    /// left alone and a new one begun. `named_end` looks up to where messages' rows name records,
+    /// should there be such a rest: nothing that a row names is ever cut off.
     pub(crate) fn new(
         segments: Arc<Segments>,
         newest: Option<(u32, u64)>,
@@ -402,6 +408,15 @@ impl Appender {
             return Ok(None);
         }
         let end = if octets > end { end.max(named_end(number)?) } else { end };
+        if octets > end && segments.holds_record(number, end) {
+            tracing::warn!(
+                segment = number,
+                at = end,
+                "content behind the last that was committed is kept: of a crash, or the database \
+                 is an older one"
+            );
+            return Ok(None);
+        }
         if octets > end {
             file.truncate(end).map_err(disk(format!("cut segment {number}")))?;
         }

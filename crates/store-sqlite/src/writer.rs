@@ -33,6 +33,9 @@ const CHECKPOINT_PAGES_IDLE: u64 = 1_000;
 /// Pages from which on it is copied even when somebody waits.
 const CHECKPOINT_PAGES_BUSY: u64 = 8_000;
 
+/// How long the last checkpoint waits for other processes that read the database.
+const FAREWELL_MAX: Duration = Duration::from_secs(1);
+
 /// Syncs of a checkpoint: the log, the database, and the log's header when it begins anew.
 const CHECKPOINT_SYNCS: u64 = 3;
 
@@ -107,6 +110,7 @@ impl Writer {
         let shared = Arc::clone(&self.shared);
         let wait = if self.compaction.is_pending() { Some(Duration::ZERO) } else { wait };
         let Some(operations) = shared.waiting.take(wait, self.last_commit, &*self.clock) else {
+            self.empty_log();
             return Turn::Closed;
         };
         if operations.is_empty() {
@@ -224,6 +228,19 @@ impl Writer {
                 }
             }
             Err(error) => tracing::error!(%error, "database not reopened"),
+        }
+    }
+
+    /// Copies the whole write-ahead log into the database and empties it, so that the database's
+    /// file alone is all there is.
+    fn empty_log(&self) {
+        let emptied = self.database.busy_timeout(FAREWELL_MAX).and_then(|()| {
+            self.database.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))
+        });
+        match emptied {
+            Ok(0_i64) => self.shared.count_checkpoint(CHECKPOINT_SYNCS),
+            Ok(_) => tracing::warn!("somebody reads the database: store.db-wal belongs to it"),
+            Err(error) => tracing::warn!(%error, "store.db-wal could not be emptied"),
         }
     }
 

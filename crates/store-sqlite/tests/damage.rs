@@ -177,6 +177,76 @@ async fn a_needless_segment_is_removed_when_the_store_is_opened() {
     assert_eq!(rules(&store, Repair::No).await, []);
 }
 
+/// Copies a store's folder as somebody would who does not know what belongs together.
+fn copy(from: &Path, to: &Path, names: &[&str]) {
+    std::fs::create_dir_all(to.join("segments")).unwrap();
+    for name in names {
+        std::fs::copy(from.join(name), to.join(name)).unwrap();
+    }
+    for file in std::fs::read_dir(from.join("segments")).unwrap() {
+        let file = file.unwrap();
+        if file.file_type().unwrap().is_file() {
+            std::fs::copy(file.path(), to.join("segments").join(file.file_name())).unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn mail_without_its_database_is_not_removed() {
+    let folder = tempfile::tempdir().unwrap();
+    let Home { store, account, .. } = home(folder.path()).await;
+    store.accept(letter(1, account)).await.unwrap();
+    let table: [(&[&str], &str); 2] = [
+        (&[], "the database is missing"),
+        (&["store.db"], "its write-ahead log is missing: nothing was copied into store.db yet"),
+    ];
+    for (names, why) in table {
+        let other = tempfile::tempdir().unwrap();
+        copy(folder.path(), other.path(), names);
+        let segment = other.path().join("segments").join("00000001.seg");
+        let before = std::fs::read(&segment).unwrap();
+        for attempt in ["first", "second"] {
+            let error = open(other.path()).expect_err(why);
+            assert!(matches!(error, StoreError::Damaged { .. }), "{why}, {attempt}: {error}");
+        }
+        assert_eq!(std::fs::read(&segment).unwrap(), before, "{why}");
+    }
+}
+
+#[tokio::test]
+async fn an_older_database_costs_no_content() {
+    let folder = tempfile::tempdir().unwrap();
+    let Home { store, account, inbox } = home(folder.path()).await;
+    store.accept(letter(1, account)).await.unwrap();
+    store.close();
+    drop(store);
+    let older = std::fs::read(folder.path().join("store.db")).unwrap();
+    let store = open(folder.path()).unwrap();
+    store.accept(letter(2, account)).await.unwrap();
+    let mut big = letter(3, account);
+    big.content = Content::from(vec![3; 1_500_000]);
+    store.accept(big).await.unwrap();
+    store.close();
+    drop(store);
+    let first = folder.path().join("segments").join("00000001.seg");
+    let before = std::fs::read(&first).unwrap();
+    std::fs::write(folder.path().join("store.db"), older).unwrap();
+    for _ in 0..2 {
+        let store = open(folder.path()).unwrap();
+        assert_eq!(store.entries(account, inbox).await.unwrap().len(), 1);
+        assert_eq!(rules(&store, Repair::No).await, []);
+        store.close();
+    }
+    assert_eq!(std::fs::read(&first).unwrap(), before, "the second letter stays where it was");
+    let lost = folder.path().join("segments").join("lost").join("00000002.seg");
+    assert!(std::fs::metadata(lost).unwrap().len() > 1_500_000, "the big one is put aside");
+    let store = open(folder.path()).unwrap();
+    let message = store.accept(letter(4, account)).await.unwrap().message;
+    assert_eq!(store.read(message, 0, 5000).await.unwrap(), vec![4; 1000]);
+    assert_eq!(std::fs::read(&first).unwrap(), before, "nothing is written over it");
+    assert!(folder.path().join("segments").join("00000003.seg").exists(), "a new number");
+}
+
 #[test]
 fn a_newer_schema_is_refused() {
     let folder = tempfile::tempdir().unwrap();

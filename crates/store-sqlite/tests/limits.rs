@@ -129,6 +129,25 @@ async fn closing_answers_what_waits_and_refuses_the_rest() {
 }
 
 #[tokio::test]
+async fn a_closed_store_is_in_its_database() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = SqliteStore::start(folder.path(), Options::default()).unwrap();
+    let ids = IdSource::default();
+    let letter = letter(&ids, 100);
+    let id = letter.id;
+    store.accept(letter).await.unwrap();
+    store.close();
+    for log in ["store.db-wal", "store.db-shm"] {
+        // Somebody who copies a stopped store may leave these out.
+        if let Err(error) = std::fs::remove_file(folder.path().join(log)) {
+            assert_eq!(error.kind(), std::io::ErrorKind::NotFound, "{log}");
+        }
+    }
+    let store = SqliteStore::start(folder.path(), Options::default()).unwrap();
+    assert!(store.submission(id).await.unwrap().is_some());
+}
+
+#[tokio::test]
 async fn deliverers_share_syncs() {
     let folder = tempfile::tempdir().unwrap();
     let options = Options { clock: Arc::new(SimClock::new(Timestamp(0))), ..Options::default() };
