@@ -64,7 +64,7 @@ pub(crate) fn run() -> Result<()> {
     println!("\n== summary");
     for outcome in &outcomes {
         let verdict = outcome.fault.as_deref().unwrap_or("ok");
-        println!("{:>7.1} s  {:<10} {verdict}", outcome.duration.as_secs_f64(), outcome.name);
+        println!("{:>7.1} s  {:<30} {verdict}", outcome.duration.as_secs_f64(), outcome.name);
     }
     println!("{:>7.1} s  in all", started.elapsed().as_secs_f64());
     let failed: Vec<_> = outcomes
