@@ -3,6 +3,7 @@
 mod format;
 mod list;
 mod man;
+mod message;
 mod outbox;
 mod save;
 mod send;
@@ -67,6 +68,9 @@ enum Command {
     Track(track::Options),
     /// List what is not sent yet, try it again, or take it back.
     Outbox(outbox::Options),
+    /// Message files: what is in them; needs no account.
+    #[command(subcommand)]
+    Message(message::Command),
     /// Write the manual pages, one for each command.
     Man(man::Options),
     #[command(hide = true)]
@@ -75,8 +79,6 @@ enum Command {
     Export(Later),
     #[command(hide = true)]
     Search(Later),
-    #[command(hide = true)]
-    Message(Later),
 }
 
 /// A command that a later version has.
@@ -136,9 +138,15 @@ fn usage(error: &clap::Error) -> ExitCode {
 }
 
 fn start(arguments: Arguments) -> Result<Exit, Trouble> {
-    if let Command::Man(options) = &arguments.command {
-        return man::write(Arguments::command(), options);
+    match arguments.command {
+        Command::Man(options) => man::write(Arguments::command(), &options),
+        Command::Message(command) => message::run(command, terminal::Talk::new(arguments.quiet)),
+        command => with_home(command, arguments.quiet),
     }
+}
+
+/// Runs a command that works with the user's mail.
+fn with_home(command: Command, quiet: bool) -> Result<Exit, Trouble> {
     let home = Home::locate(|name| std::env::var_os(name)).map_err(mailbag::Fault::from)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
@@ -152,9 +160,9 @@ fn start(arguments: Arguments) -> Result<Exit, Trouble> {
             Arc::new(TokioNet),
             Arc::new(RealDisk),
         );
-        let talk = terminal::Talk::new(arguments.quiet);
+        let talk = terminal::Talk::new(quiet);
         let context = Context { home, world, talk };
-        match arguments.command {
+        match command {
             Command::Setup(options) => setup::run(&context, options).await,
             Command::Sync(options) => sync::run(&context, options).await,
             Command::List(options) => list::run(&context, options).await,
@@ -163,14 +171,10 @@ fn start(arguments: Arguments) -> Result<Exit, Trouble> {
             Command::Send(options) => send::run(&context, options).await,
             Command::Track(options) => track::run(&context, options).await,
             Command::Outbox(options) => outbox::run(&context, options).await,
-            Command::Man(_) => Ok(Exit::Done),
+            Command::Man(_) | Command::Message(_) => Ok(Exit::Done),
             Command::Import(_) | Command::Export(_) | Command::Search(_) => {
                 Err(Trouble::wrong_use("not available in this version", "see `mailbag --help`"))
             }
-            Command::Message(_) => Err(Trouble::wrong_use(
-                "not available in this version",
-                "use `posthouse message show`, or `mailbag show ID`",
-            )),
         }
     })
 }

@@ -12,6 +12,7 @@ mod check;
 mod domain;
 mod init;
 mod man;
+mod message;
 mod output;
 pub(crate) mod password;
 mod queue;
@@ -87,6 +88,9 @@ enum Command {
     Check,
     #[command(flatten)]
     Administration(Administration),
+    /// Message files
+    #[command(subcommand)]
+    Message(message::Command),
     /// Write the manual pages, one for each command
     Man(man::Options),
 }
@@ -182,6 +186,7 @@ async fn perform(
         Command::Init(init) => init::run(init, output, talk).await,
         Command::Check => check::run(options, output).await,
         Command::Serve(serve) => serve::run(&serve, options).await,
+        Command::Message(message) => message::run(message, output, talk),
         Command::Man(man) => man::run(CommandLine::command(), &man),
         Command::Administration(order) => {
             let config = Config::find(options.config.as_deref())?;

@@ -77,7 +77,7 @@ pub(crate) async fn run(context: &Context, options: Options) -> Result<Exit, Tro
 }
 
 /// Octets as they are; at a terminal only such as can be seen.
-fn octets(octets: &[u8]) -> Result<Exit, Trouble> {
+pub(crate) fn octets(octets: &[u8]) -> Result<Exit, Trouble> {
     match stdout_is_terminal() {
         true => print(with_line_end(visible(&String::from_utf8_lossy(octets))).as_bytes())?,
         false => print(octets)?,

@@ -3,6 +3,7 @@
 use std::io::{self, BufRead, IsTerminal, Write};
 
 use mailbag::account::secret;
+pub(crate) use message::inspect::{visible, visible_line};
 use nix::sys::termios::{self, LocalFlags, SetArg};
 use sasl::Password;
 use zeroize::Zeroizing;
@@ -64,42 +65,6 @@ pub(crate) fn print(octets: &[u8]) -> Result<(), Trouble> {
     out.write_all(octets).and_then(|()| out.flush()).map_err(|error| Trouble::output(&error))
 }
 
-/// One line without anything that moves a cursor or hides text; line breaks are shown too.
-pub(crate) fn visible_line(text: &str) -> String {
-    visible(text).replace('\n', "\u{240a}")
-}
-
-/// Text of which every character can be seen: control characters become their pictures, and
-/// what turns the direction of writing is named. Line feeds and tabs stay.
-pub(crate) fn visible(text: &str) -> String {
-    if !text.contains(is_hidden) {
-        return text.to_owned();
-    }
-    let mut shown = String::with_capacity(text.len());
-    let mut characters = text.chars().peekable();
-    while let Some(character) = characters.next() {
-        match character {
-            '\r' if characters.peek() == Some(&'\n') => {}
-            hidden if !is_hidden(hidden) => shown.push(hidden),
-            '\u{7f}' => shown.push('\u{2421}'),
-            control @ '\0'..='\u{1f}' => {
-                shown.push(char::from_u32(0x2400 + u32::from(control)).unwrap_or('\u{fffd}'));
-            }
-            other => shown.push_str(&format!("<U+{:04X}>", u32::from(other))),
-        }
-    }
-    shown
-}
-
-fn is_hidden(character: char) -> bool {
-    match character {
-        '\n' | '\t' => false,
-        // Overrides and isolates turn what is read around (UAX #9 §2).
-        '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => true,
-        other => other.is_control(),
-    }
-}
-
 /// The password: from stdin when asked to, else typed without echo.
 pub(crate) fn password(address: &str, source: PasswordFrom) -> Result<Password, Trouble> {
     let mut line = Zeroizing::new(String::new());
@@ -143,26 +108,4 @@ pub(crate) fn password(address: &str, source: PasswordFrom) -> Result<Password, 
 pub(crate) enum PasswordFrom {
     Stdin,
     Terminal,
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn nothing_hidden_reaches_the_terminal() {
-        let table = [
-            ("plain Grüße 山田", "plain Grüße 山田", "text stays"),
-            ("a\tb\nc", "a\tb\nc", "tabs and line feeds stay"),
-            ("a\r\nb", "a\nb", "CRLF is a line end"),
-            ("\u{1b}]0;owned\u{7}", "\u{241b}]0;owned\u{2407}", "an escape sequence is seen"),
-            ("a\rb", "a\u{240d}b", "overwriting a line is seen"),
-            ("\u{9b}31m", "<U+009B>31m", "the C1 form of it as well"),
-            ("exe.\u{202e}gnp", "exe.<U+202E>gnp", "text that turns around"),
-        ];
-        for (text, wanted, why) in table {
-            assert_eq!(visible(text), wanted, "{why}");
-        }
-        assert_eq!(visible_line("a\nb"), "a\u{240a}b");
-    }
 }

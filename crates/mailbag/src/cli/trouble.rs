@@ -1,6 +1,7 @@
 //! An error on its way to the user: `error: WHAT (WHERE): REMEDY`.
 
 use std::io::{self, Write};
+use std::path::Path;
 
 use mailbag::{Exit, Fault};
 
@@ -48,8 +49,18 @@ impl Trouble {
         }
     }
 
+    /// It concerns this file.
+    pub(crate) fn in_file(self, file: &Path) -> Self {
+        Self { place: file.display().to_string(), ..self }
+    }
+
     pub(crate) fn exit(&self) -> Exit {
         self.exit
+    }
+
+    /// Whether nobody reads the output any more, or it cannot be written.
+    pub(crate) fn is_of_output(&self) -> bool {
+        self.place == "stdout"
     }
 
     /// The whole line. What servers and files said cannot move the cursor.
@@ -63,7 +74,7 @@ impl Trouble {
 
     pub(crate) fn print(&self) {
         // A reader that went away, as `head` does, needs no explanation.
-        if self.place != "stdout" || !self.what.contains("Broken pipe") {
+        if !self.is_of_output() || !self.what.contains("Broken pipe") {
             writeln!(io::stderr(), "{}", self.line()).ok();
         }
     }

@@ -48,6 +48,11 @@ impl Output {
         self.form == Form::Json
     }
 
+    /// Whether styles can be seen.
+    pub(crate) fn is_coloured(&self) -> bool {
+        self.colour
+    }
+
     /// One line of text. It must have been made visible where it is not ours.
     pub(crate) fn line(&mut self, line: impl fmt::Display) -> Result<(), Failure> {
         writeln!(self.writer, "{line}").map_err(|error| unread(&error))
@@ -56,6 +61,11 @@ impl Output {
     /// Text as it is.
     pub(crate) fn text(&mut self, text: &str) -> Result<(), Failure> {
         self.writer.write_all(text.as_bytes()).map_err(|error| unread(&error))
+    }
+
+    /// Octets as they are.
+    pub(crate) fn octets(&mut self, octets: &[u8]) -> Result<(), Failure> {
+        self.writer.write_all(octets).map_err(|error| unread(&error))
     }
 
     /// One object on a line of its own.
