@@ -226,3 +226,29 @@ fn memory_follows_neither_messages_nor_connections() {
     let grown = server.memory_peak() - before;
     assert!(grown < 40 * MIB, "and for reading: {grown}");
 }
+
+#[test]
+fn a_hundred_logins_at_once_take_turns() {
+    const MIB: u64 = 1024 * 1024;
+    let plan = Plan { sections: "[limits]\nconnections_per_ip = 1000\n", ..Plan::default() };
+    let site = Site::new(&plan);
+    let server = site.start();
+    drop(server.maildrop("bob@home.test"));
+    let before = server.memory_peak();
+    std::thread::scope(|scope| {
+        for number in 0..100 {
+            let server = &server;
+            scope.spawn(move || {
+                let mut dialog = server.dial("pop3/none");
+                // Half of them guess names that do not exist.
+                let user = if number % 2 == 0 { "bob@home.test" } else { "nobody@home.test" };
+                dialog.command(&format!("USER {user}"));
+                dialog.refused("PASS wrong");
+            });
+        }
+        // Others get in meanwhile.
+        scope.spawn(|| server.fetch("ada@home.test"));
+    });
+    let grown = server.memory_peak() - before;
+    assert!(grown < 200 * MIB, "password hashing is expensive, and therefore limited: {grown}");
+}

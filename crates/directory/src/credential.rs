@@ -3,9 +3,9 @@
 //! Standards: RFC 9106 §4 (Argon2id), RFC 5802 §3 (SCRAM).
 //! Not here: who may set a password.
 
-use argon2::password_hash::phc::PasswordHash;
-use argon2::password_hash::{CustomizedPasswordHasher, PasswordVerifier};
-use argon2::{Algorithm, Argon2, Params, Version};
+use argon2::password_hash::CustomizedPasswordHasher;
+use argon2::password_hash::phc::{Output, PasswordHash};
+use argon2::{Algorithm, Argon2, Block, Params, Version};
 use platform::Random;
 use sasl::{PASSWORD_OCTETS_MAX, Password, ScramVerifier, prepare};
 use store::Credential;
@@ -17,6 +17,9 @@ const SALT_OCTETS: usize = 16;
 
 /// Memory in KiB, passes, lanes: what OWASP gives as the least for Argon2id in 2026.
 const COST: (u32, u32, u32) = (19 * 1024, 2, 1);
+
+/// Most memory in KiB that a stored hash may ask for: a damaged one must not take all there is.
+const MEMORY_MAX: u32 = 256 * 1024;
 
 /// Why a password is not taken.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -70,9 +73,33 @@ fn hash(octets: &[u8], random: &dyn Random) -> Result<String, CredentialError> {
     Ok(hash.to_string())
 }
 
+/// The memory that a check needs.
+#[derive(Default)]
+pub(crate) struct Workspace {
+    blocks: Vec<Block>,
+}
+
 /// Whether a password is the one that a hash was made of.
-pub(crate) fn fits(password: &Password, hash: &str) -> bool {
-    PasswordHash::new(hash).is_ok_and(|hash| {
-        Argon2::default().verify_password(password.reveal().as_bytes(), &hash).is_ok()
-    })
+pub(crate) fn fits(password: &Password, hash: &str, workspace: &mut Workspace) -> bool {
+    found(password, hash, workspace).is_some_and(|(found, wanted)| found == wanted)
+}
+
+/// What the password comes to with the salt and costs of a hash, and what that hash has; their
+/// comparison takes the same time wherever they differ. `None` for what is no hash of ours.
+fn found(password: &Password, hash: &str, workspace: &mut Workspace) -> Option<(Output, Output)> {
+    let hash = PasswordHash::new(hash).ok()?;
+    let (salt, wanted) = (hash.salt?, hash.hash?);
+    let params = Params::try_from(&hash).ok()?;
+    if hash.algorithm != Algorithm::Argon2id.ident() || params.m_cost() > MEMORY_MAX {
+        return None;
+    }
+    workspace.blocks.resize(params.block_count(), Block::new());
+    let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
+    let mut found = [0; Output::MAX_LENGTH];
+    let found = found.get_mut(..wanted.len())?;
+    let octets = password.reveal().as_bytes();
+    argon2
+        .hash_password_into_with_memory(octets, &salt, found, workspace.blocks.as_mut_slice())
+        .ok()?;
+    Some((Output::new(found).ok()?, wanted))
 }

@@ -14,6 +14,7 @@
 //! Not here: who may relay (crate `mta`), the exchange of an authentication (crate `sasl`).
 
 mod admin;
+mod check;
 mod credential;
 mod table;
 
@@ -24,13 +25,11 @@ use envelope::{Address, Domain};
 use platform::{Clock, Random};
 use sasl::{Mechanism, Nonce, Password, ScramVerifier, Server, ServerSecret, ServerStep, Verdict};
 use store::{Account, AccountId, Store, StoreError};
-use tokio::sync::{Mutex, Semaphore};
+use tokio::sync::Mutex;
 
+use crate::check::Checks;
 pub use crate::credential::{CredentialError, PASSWORD_OCTETS_MIN};
 pub use crate::table::{EXPANSION_TARGETS_MAX, Place, Resolution, Table, Target};
-
-/// Password checks at a time; each takes 19 MiB and a core.
-const CHECKS_AT_A_TIME: usize = 4;
 
 /// Accounts, aliases and local domains, ready to be asked.
 pub struct Directory {
@@ -41,7 +40,7 @@ pub struct Directory {
     table: RwLock<Arc<Table>>,
     /// A hash of nobody's password: an unknown user costs the same time as a known one.
     decoy: String,
-    checks: Semaphore,
+    checks: Checks,
     /// Held while something is changed and read back.
     changes: Mutex<()>,
 }
@@ -90,7 +89,7 @@ impl Directory {
             secret: ServerSecret::new(secret),
             table: RwLock::default(),
             decoy,
-            checks: Semaphore::new(CHECKS_AT_A_TIME),
+            checks: Checks::new(),
             changes: Mutex::new(()),
         };
         directory.refresh().await?;
@@ -149,11 +148,7 @@ impl Directory {
         let found = self.login_account(identity);
         let stored = found.as_ref().and_then(|account| account.credential.clone());
         let hash = stored.map_or_else(|| self.decoy.clone(), |credential| credential.argon2);
-        let permit = self.checks.acquire().await.map_err(|_| DirectoryError::Closed)?;
-        let fits = tokio::task::spawn_blocking(move || credential::fits(&password, &hash))
-            .await
-            .map_err(|_| DirectoryError::Closed)?;
-        drop(permit);
+        let fits = self.checks.fits(password, hash).await?;
         // The decoy fits nobody's password, but only an account can be logged into anyway.
         Ok(found
             .filter(|account| fits && account.credential.is_some())
