@@ -187,7 +187,7 @@ impl<'a> Batch<'a> {
             Guard::Savepoint => self.in_savepoint(operation),
         };
         if let Err(error) = &result
-            && is_fatal(error)
+            && (is_fatal(error) || leaves_half(guard, error))
         {
             self.broken = Some(error.clone());
         }
@@ -198,11 +198,12 @@ impl<'a> Batch<'a> {
         &mut self,
         operation: impl FnOnce(&mut Self) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        self.flush()?;
+        // These are the others' sums: without them nothing of the batch is right.
+        self.flush().inspect_err(|error| self.broken = Some(error.clone()))?;
         self.execute("SAVEPOINT operation")?;
         let news = std::mem::take(&mut self.news);
         let (accepted, leases) = (self.accepted, self.lease_ends.len());
-        let alone = self.alone.len();
+        let (alone, dead) = (self.alone.len(), self.dead.len());
         let result = operation(self).and_then(|value| self.flush().map(|()| value));
         match &result {
             Ok(_) => {
@@ -214,7 +215,7 @@ impl<'a> Batch<'a> {
                 self.execute("ROLLBACK TO operation")?;
                 self.remembered.clear();
                 self.live_octets.clear();
-                self.dead.clear();
+                self.dead.truncate(dead);
                 self.news = news;
                 self.accepted = accepted;
                 self.lease_ends.truncate(leases);
@@ -545,4 +546,10 @@ impl News {
 /// Whether an error leaves the transaction in doubt, so that all of it must go.
 fn is_fatal(error: &StoreError) -> bool {
     matches!(error, StoreError::Io { .. } | StoreError::Full)
+}
+
+/// Whether an operation may have stopped in the middle, without a savepoint to go back to: damage
+/// shows when it is met, also behind the checks.
+fn leaves_half(guard: Guard, error: &StoreError) -> bool {
+    guard == Guard::ChecksFirst && matches!(error, StoreError::Damaged { .. })
 }

@@ -32,9 +32,9 @@ const RECORD_OCTETS_MAX: u64 = 2 * 1024 * 1024;
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// The writer's plan for rewriting.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Compaction {
-    /// Content died since we last looked.
+    /// Content died since we last looked, or nobody looked since the start.
     suggested: bool,
     looked_at: Option<Duration>,
     progress: Arc<Mutex<Progress>>,
@@ -48,15 +48,30 @@ struct Progress {
     stuck: BTreeSet<u32>,
 }
 
+impl Default for Compaction {
+    fn default() -> Self {
+        Self { suggested: true, looked_at: None, progress: Arc::default() }
+    }
+}
+
 impl Compaction {
     /// Content died.
     pub(crate) fn suggest(&mut self) {
         self.suggested = true;
     }
 
-    /// Whether a segment is being rewritten.
-    pub(crate) fn is_pending(&self) -> bool {
-        self.progress.lock().unwrap_or_else(PoisonError::into_inner).now.is_some()
+    /// How long the writer may wait for others before there is a step to do; `None`: there is
+    /// none.
+    pub(crate) fn next_step_in(&self, clock: &dyn Clock) -> Option<Duration> {
+        if self.progress.lock().unwrap_or_else(PoisonError::into_inner).now.is_some() {
+            return Some(Duration::ZERO);
+        }
+        let looked_at = match self.looked_at {
+            _ if !self.suggested => return None,
+            None => return Some(Duration::ZERO),
+            Some(looked_at) => looked_at,
+        };
+        Some(LOOK_EVERY.saturating_sub(clock.monotonic().saturating_sub(looked_at)))
     }
 
     /// The next step, if there is one to do.

@@ -71,7 +71,12 @@ fn settle(
     outcome: &Outcome,
     at: UnixMillis,
 ) -> Result<(), StoreError> {
-    let due = outcome.due.filter(|_| outcome.state == RecipientState::Deferred);
+    let state = match (before.state, outcome.state) {
+        // An operator held it during the attempt: the order outlives it.
+        (RecipientState::Held, RecipientState::Deferred) => RecipientState::Held,
+        (_, state) => state,
+    };
+    let due = outcome.due.filter(|_| state == RecipientState::Deferred);
     let reply = outcome.reply.as_ref().map(to_json).transpose()?;
     batch
         .database
@@ -84,7 +89,7 @@ fn settle(
             update.execute(params![
                 id.to_octets(),
                 before.number,
-                outcome.state.name(),
+                state.name(),
                 at.0,
                 u32::from(outcome.attempted),
                 due.map(|due| due.0),

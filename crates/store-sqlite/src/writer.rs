@@ -108,7 +108,8 @@ impl Writer {
     /// and does everything that waits, up to a limit.
     pub fn turn(&mut self, wait: Option<Duration>) -> Turn {
         let shared = Arc::clone(&self.shared);
-        let wait = if self.compaction.is_pending() { Some(Duration::ZERO) } else { wait };
+        let step_in = self.compaction.next_step_in(&*self.clock);
+        let wait = wait.into_iter().chain(step_in).min();
         let Some(operations) = shared.waiting.take(wait, self.last_commit, &*self.clock) else {
             self.empty_log();
             return Turn::Closed;
@@ -261,6 +262,48 @@ impl Writer {
             }
             // The log only grows until the next time.
             Err(error) => tracing::warn!(%error, "checkpoint failed"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::batch::Guard;
+    use crate::database::damaged;
+    use crate::waiting::Kind;
+    use crate::{Options, SqliteStore};
+
+    fn open(folder: &std::path::Path) -> (Arc<SqliteStore>, Writer) {
+        let options = Options { reader_threads: 0, ..Options::default() };
+        SqliteStore::open(folder, options).expect("it opens")
+    }
+
+    fn count(writer: &Writer, table: &str) -> i64 {
+        writer
+            .database
+            .query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0))
+            .expect("rows can be counted")
+    }
+
+    #[test]
+    fn damage_in_the_middle_of_an_operation_undoes_the_batch() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (store, mut writer) = open(folder.path());
+        for guard in [Guard::ChecksFirst, Guard::Savepoint] {
+            let run = move |batch: Option<&mut Batch<'_>>| -> Answer {
+                let result = batch.expect("it begins").attempt(guard, |batch| {
+                    let insert = "INSERT INTO domain VALUES ('half.example', 0)";
+                    batch.database.execute(insert, []).map_err(sql("write half"))?;
+                    Err::<(), _>(damaged("the database", "the next page"))
+                });
+                assert!(result.is_err());
+                Box::new(|_| {})
+            };
+            let operation = Operation { kind: Kind::Other, octets: 0, run: Box::new(run) };
+            store.shared.waiting.push(operation).expect("it is open");
+            assert_eq!(writer.turn(Some(Duration::ZERO)), Turn::Done(1));
+            assert_eq!(count(&writer, "domain"), 0, "{guard:?}");
         }
     }
 }

@@ -32,10 +32,10 @@ use mail::{
 };
 use queue::{
     accepts_bring_their_notices, due_recipients_are_leased, events_are_kept_in_order,
-    finish_brings_its_notices, finish_keeps_to_the_states, leases_can_be_given_back,
-    next_due_is_the_earliest, operators_can_steer, queue_lists_what_is_open,
-    settled_is_forgotten_when_old, submissions_are_found, submissions_come_back_whole,
-    verify_finds_nothing,
+    finish_brings_its_notices, finish_keeps_to_the_states, holding_outlives_an_attempt,
+    leases_can_be_given_back, next_due_is_the_earliest, operators_can_steer,
+    queue_lists_what_is_open, settled_is_forgotten_when_old, submissions_are_found,
+    submissions_come_back_whole, verify_finds_nothing,
 };
 
 /// A store under test, which can be opened again.
@@ -103,6 +103,7 @@ macro_rules! store_conformance {
             finish_brings_its_notices
             finish_keeps_to_the_states
             flags_are_kept
+            holding_outlives_an_attempt
             ids_are_used_once
             leases_can_be_given_back
             modseq_grows

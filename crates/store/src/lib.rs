@@ -85,7 +85,7 @@ pub trait Store: Send + Sync + Debug + 'static {
     fn accept(&self, accept: Accept) -> Pending<'_, Accepted>;
 
     /// Settles, or puts off, the fate of recipients of one submission in one commit, together
-    /// with the notices that follow from it.
+    /// with the notices that follow from it. Who was held meanwhile stays held when deferred.
     fn finish(&self, finish: Finish) -> Pending<'_, ()>;
 
     /// Adds events to a submission without changing a recipient's state.

@@ -22,7 +22,7 @@ macro_rules! faults {
         }
 
         impl Fault {
-            pub(crate) const ALL: [Self; 32] = [$(Self::$fault),*];
+            pub(crate) const ALL: [Self; 33] = [$(Self::$fault),*];
 
             /// The law that has to notice it.
             pub(crate) fn breaks(self) -> &'static str {
@@ -77,6 +77,8 @@ faults! {
     WakesLate => "next_due_is_the_earliest",
     /// Says that it holds, and does not.
     HoldsNothing => "operators_can_steer",
+    /// Lets what was held go on when an attempt ends.
+    ForgetsHolds => "holding_outlives_an_attempt",
     /// Notices of a finish come in a commit of their own.
     NotifiesLater => "finish_brings_its_notices",
     /// Notices of an accept come in a commit of their own.
@@ -214,10 +216,15 @@ impl<S: Store> Store for Broken<S> {
     fn finish(&self, mut finish: Finish) -> Pending<'_, ()> {
         let apart = self.has(Fault::NotifiesLater);
         let notices = if apart { std::mem::take(&mut finish.notices) } else { Vec::new() };
+        let (submission, at) = (finish.submission, finish.at);
         Box::pin(async move {
             match self.inner.finish(finish).await {
                 Err(StoreError::Refused { .. }) if self.has(Fault::IgnoresStates) => {}
                 result => result?,
+            }
+            if self.has(Fault::ForgetsHolds) {
+                let action = SteerAction::Release;
+                self.inner.steer(Steer { submission, recipient: None, action, at }).await?;
             }
             for notice in notices {
                 self.inner.accept(notice).await?;

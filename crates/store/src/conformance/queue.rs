@@ -67,8 +67,9 @@ pub(super) fn finish_keeps_to_the_states(harness: &mut dyn Harness) -> Held {
             let result = super::world::wait(world.store.finish(second));
             let words = format!("from {} to {}", from.name(), to.name());
             same(&words, &result.is_ok(), &from.may_become(to))?;
+            let holds = (from, to) == (RecipientState::Held, RecipientState::Deferred);
             let expected = if result.is_ok() {
-                [to, RecipientState::Failed]
+                [if holds { from } else { to }, RecipientState::Failed]
             } else {
                 [from, RecipientState::Queued]
             };
@@ -279,6 +280,30 @@ pub(super) fn operators_can_steer(harness: &mut dyn Harness) -> Held {
         at: after(20),
     };
     bad("steering nobody", world.store.steer(nobody), not_found)
+}
+
+/// Who was put aside during an attempt stays aside when it comes to nothing, and only then.
+pub(super) fn holding_outlives_an_attempt(harness: &mut dyn Harness) -> Held {
+    use RecipientState::{Accepted, Deferred, Held as Aside};
+    let world = World::new(harness)?;
+    let letter = world.letter_away(&[START.0; 2])?;
+    let id = letter.id;
+    world.accept(letter)?;
+    same("what is due", &leased(&lease(&world, 1, 10)?), &vec![(id, vec![0, 1])])?;
+    let steer = |action, at| {
+        let steer = Steer { submission: id, recipient: None, action, at: after(at) };
+        good("steering", world.store.steer(steer))
+    };
+    same("held", &steer(SteerAction::Hold, 2)?, &vec![0, 1])?;
+    let deferred = Outcome { due: Some(after(50)), ..outcome(0, Deferred) };
+    let told = finish_of(id, vec![deferred, outcome(1, Accepted)]);
+    good("finishing", world.store.finish(told))?;
+    same("states", &world.states(id)?, &vec![Aside, Accepted])?;
+    let found = world.recipient(id, 0)?;
+    same("its time and attempts", &(found.due, found.attempts), &(None, 1))?;
+    same("what is due later", &leased(&lease(&world, 500, 10)?), &Vec::new())?;
+    same("released", &steer(SteerAction::Release, 600)?, &vec![0])?;
+    same("states", &world.states(id)?, &vec![Deferred, Accepted])
 }
 
 /// A finish and its notices are one: all of it happens or nothing.
