@@ -31,6 +31,7 @@ pub fn fuzz_message(octets: &[u8]) {
     drop((message.subject(), message.date(), message.message_id(), message.references()));
     drop((message.from(), message.to(), message.reply_to()));
     crate::report::read(&message);
+    message.automation();
     message.examine();
 }
 

@@ -27,7 +27,7 @@
 //!
 //! Standards: RFC 5322 (message format), RFC 6532 (UTF-8 in headers), RFC 2045 to RFC 2049
 //! (MIME), RFC 2047 (encoded words), RFC 2231 (parameters), RFC 2183 (disposition),
-//! RFC 3464 and RFC 6522 (delivery reports).
+//! RFC 3464 and RFC 6522 (delivery reports), RFC 3834 (automatic replies).
 //! Not here: the envelope (crate `envelope`), signatures (crate `verdict`), storage.
 
 mod address;
@@ -65,6 +65,6 @@ pub use crate::message_id::{MessageId, NotMessageId, REFERENCES_MAX};
 pub use crate::parameter::{PARAMETERS_MAX, Parameter};
 pub use crate::part::{Part, PartKind};
 pub use crate::structure::{DEFECTS_MAX, DEPTH_MAX, FIELDS_MAX, PARTS_MAX, Structure};
-pub use crate::view::{BaseSubject, BodyParts, ReplyAddresses};
+pub use crate::view::{Automation, BaseSubject, BodyParts, ReplyAddresses};
 pub use crate::write::downgrade::DowngradeError;
 pub use crate::write::{Attachment, Draft, DraftError, Sealed};

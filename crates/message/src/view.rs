@@ -4,10 +4,12 @@
 //! (format=flowed).
 //! Not here: HTML for a browser (crate `web`).
 
+mod automation;
 mod conversation;
 mod flowed;
 mod html;
 
+pub use self::automation::Automation;
 pub use self::conversation::{BaseSubject, ReplyAddresses};
 
 use crate::content::ContentType;

@@ -1,41 +1,17 @@
-//! What the crate mail-parser found in messages, and where we differ.
-//!
-//! `POSTHOUSE_CORPORA` names the folder; without it this test says so and passes.
-#![expect(clippy::disallowed_methods, reason = "test input lies on the developer's disk")]
-#![expect(clippy::indexing_slicing, reason = "a golden file without a value fails the test")]
+//! What the crate mail-parser found in messages.
 
 use std::fs;
-use std::path::Path;
 
 use message::{AddressList, Message, Part, PartKind};
 use serde_json::Value;
 
-/// Files in which we find something else, and the sentence that decides it.
-const DIFFERENCES: [(&str, &str); 14] = [
-    ("malformed/000", "RFC 2046 §5.1.1: each delimiter begins a part, whatever its header lacks"),
-    ("malformed/001", "RFC 2046 §5.1.2: a delimiter of the outer multipart ends the inner one"),
-    ("malformed/002", "RFC 5322 §2.1: without an empty line or a colon, text is body"),
-    ("malformed/007", "RFC 2046 §5.1.1: a delimiter ends a header too"),
-    ("malformed/009", "RFC 2046 §5.1.2: the last part follows the outer delimiter"),
-    ("malformed/011", "RFC 2046 §5.1.2: as 009"),
-    ("malformed/012", "RFC 2046 §5.1.2: as 009"),
-    ("malformed/013", "RFC 2046 §5.1.1: an unclosed last part is a part"),
-    ("malformed/014", "RFC 2046 §5.1.1: a delimiter begins a part, even at the very end"),
-    ("malformed/016", "RFC 2046 §5.1.2: boundaries of multiparts that were left are text"),
-    ("malformed/019", "RFC 5322 §2.2: lines that are no fields, among fields, stay in the header"),
-    ("malformed/020", "RFC 2045 §5: the first Content-Type counts, so that all agree"),
-    ("malformed/021", "RFC 2045 §5: the first Content-Type counts, so that all agree"),
-    ("malformed/022", "RFC 2046 §5.2.1: message/rfc822 holds a message, however short"),
-];
+use crate::support::{Comparison, corpora};
 
 #[test]
 fn mail_parser_agrees() {
-    let Some(corpora) = std::env::var_os("POSTHOUSE_CORPORA") else {
-        println!("POSTHOUSE_CORPORA is not set: nothing is compared with mail-parser");
-        return;
-    };
-    let folder = Path::new(&corpora).join("mime/mail-parser-rfc");
-    let mut count = 0;
+    let Some(folder) = corpora() else { return };
+    let folder = folder.join("mime/mail-parser-rfc");
+    let mut comparison = Comparison::new("mail-parser");
     for kind in ["rfc", "malformed"] {
         for number in 0..60 {
             let name = format!("{kind}/{number:03}");
@@ -43,12 +19,10 @@ fn mail_parser_agrees() {
             let golden = fs::read(folder.join(format!("{name}.json"))).expect("a golden file");
             let golden: Value = serde_json::from_slice(&golden).expect("JSON");
             let differences = compare(&content, &golden);
-            let is_known = DIFFERENCES.iter().any(|(known, _)| *known == name);
-            assert_eq!(differences.is_empty(), !is_known, "{name}: {differences:#?}");
-            count += 1;
+            comparison.case(&name, &differences);
         }
     }
-    assert!(count > 30, "{count} messages");
+    comparison.finish(30);
 }
 
 fn compare(content: &[u8], golden: &Value) -> Vec<String> {
