@@ -26,6 +26,8 @@ pub(crate) struct Engine {
     pub(crate) clock: Arc<dyn Clock>,
     /// Luck.
     pub(crate) random: Arc<dyn Random>,
+    /// The store again, for what only this engine tells.
+    sqlite: Arc<SqliteStore>,
     /// Let go last: fields are dropped in this order.
     _lock: FolderLock,
 }
@@ -36,11 +38,17 @@ impl Engine {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let random: Arc<dyn Random> = Arc::new(SystemRandom);
         let secret = folder.secret(random.as_ref())?;
-        let store: Arc<dyn Store> = SqliteStore::start(folder.path(), Options::default())
+        let sqlite = SqliteStore::start(folder.path(), Options::default())
             .map_err(|error| Failure::from(error).in_path(folder.path()))?;
+        let store: Arc<dyn Store> = Arc::<SqliteStore>::clone(&sqlite);
         let directory =
             Directory::open(Arc::clone(&store), Arc::clone(&clock), Arc::clone(&random), secret)
                 .await?;
-        Ok(Self { store, directory, clock, random, _lock: lock })
+        Ok(Self { store, directory, clock, random, sqlite, _lock: lock })
+    }
+
+    /// Ready when the store can take nothing any more, whatever the reason.
+    pub(crate) fn store_ended(&self) -> impl Future<Output = ()> + Send + use<> {
+        self.sqlite.ended()
     }
 }

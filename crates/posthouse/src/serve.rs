@@ -19,6 +19,7 @@ mod upkeep;
 mod wiring;
 
 use std::io::{self, Write};
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -82,7 +83,8 @@ pub(crate) async fn run(config: &Config, until: Until) -> Result<Exit, Failure> 
     info!(hostname = %config.hostname, data_dir = %config.data_dir.display(), "serving");
     tell_ready(&ready);
 
-    let ended = wait(&mut signals, &certificate, &mut queue).await;
+    let store = pin!(engine.store_ended());
+    let ended = wait(&mut signals, &certificate, &mut queue, store).await;
     tell(&sd_notify::NotifyState::Stopping);
     info!("ending: transactions may finish");
     let hurry = shutdown.clone();
@@ -125,6 +127,7 @@ async fn wait(
     signals: &mut Signals,
     certificate: &Certificate,
     queue: &mut JoinHandle<()>,
+    mut store: Pin<&mut impl Future<Output = ()>>,
 ) -> Exit {
     loop {
         let told = tokio::select! {
@@ -132,6 +135,10 @@ async fn wait(
             () = SystemClock.sleep(certificate::RENEWAL) => Signal::Reload,
             _ = &mut *queue => {
                 error!("the queue has ended by itself");
+                return Exit::Failed;
+            }
+            () = &mut store => {
+                error!("the store has ended by itself");
                 return Exit::Failed;
             }
         };
@@ -231,7 +238,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_queue_that_ends_ends_the_server() {
+    async fn a_queue_or_store_that_ends_ends_the_server() {
         let temporary = TempDir::new().expect("a folder");
         let text = "hostname = \"mx.example.org\"\ndata_dir = \"data\"\n";
         let file = temporary.path().join("posthouse.toml");
@@ -243,9 +250,13 @@ mod tests {
         let broken = tokio::spawn(std::future::pending());
         broken.abort();
         for (mut queue, why) in [(tokio::spawn(async {}), "returned"), (broken, "broke down")] {
-            let ended = wait(&mut signals, &certificate, &mut queue).await;
+            let store = pin!(std::future::pending());
+            let ended = wait(&mut signals, &certificate, &mut queue, store).await;
             assert_eq!(ended, Exit::Failed, "{why}");
             assert!(queue.is_finished(), "{why}");
         }
+        let mut queue = tokio::spawn(std::future::pending());
+        let store = pin!(std::future::ready(()));
+        assert_eq!(wait(&mut signals, &certificate, &mut queue, store).await, Exit::Failed);
     }
 }
