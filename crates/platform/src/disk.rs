@@ -127,11 +127,4 @@ pub trait DiskFile: Send + Sync + fmt::Debug {
 
     /// Makes the file this long.
     fn truncate(&self, octets: u64) -> io::Result<()>;
-
-    /// Takes room for a file of `octets` from the system, so that a full disk shows now. The
-    /// size stays. Only a wish: it does nothing where the file system cannot.
-    fn reserve(&self, octets: u64) -> io::Result<()> {
-        let _ = octets;
-        Ok(())
-    }
 }

@@ -8,7 +8,6 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use nix::errno::Errno;
-use nix::fcntl::{FallocateFlags, fallocate};
 use nix::libc::O_TMPFILE;
 use nix::sys::statvfs::statvfs;
 
@@ -166,13 +165,5 @@ impl DiskFile for RealFile {
 
     fn truncate(&self, octets: u64) -> io::Result<()> {
         self.0.set_len(octets)
-    }
-
-    fn reserve(&self, octets: u64) -> io::Result<()> {
-        let length = i64::try_from(octets).unwrap_or(i64::MAX);
-        match fallocate(&self.0, FallocateFlags::FALLOC_FL_KEEP_SIZE, 0, length) {
-            Err(Errno::EOPNOTSUPP | Errno::ENOSYS) | Ok(()) => Ok(()),
-            Err(error) => Err(error.into()),
-        }
     }
 }
