@@ -254,10 +254,11 @@ impl<'a> Batch<'a> {
         let numbers = (*self.modseq, self.message_next.load(Ordering::Relaxed));
         let committed = self.seal(numbers).and_then(|()| {
             self.appender.segments().expect_removal(&self.dead);
-            self.database
-                .prepare_cached("COMMIT")
-                .and_then(|mut commit| commit.execute([]))
-                .map_err(sql("commit"))
+            let committed = self.database.prepare_cached("COMMIT");
+            committed.and_then(|mut commit| commit.execute([])).map_err(|error| {
+                self.appender.doubt(self.alone.drain(..).map(Alone::doubt));
+                sql("commit")(error)
+            })
         });
         if let Err(error) = committed {
             if !self.database.is_autocommit()

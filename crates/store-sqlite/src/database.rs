@@ -6,6 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use platform::{Disk, RealDisk};
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -116,6 +117,9 @@ fn migrate(database: &mut Connection, path: &Path, steps: &[&str]) -> Result<(),
             }
             _ => {}
         }
+        // SQLite takes an empty file as it is; one that it makes itself others may read.
+        let making = disk(format!("make {}", copy.display()));
+        RealDisk.create(&copy).map_err(making)?;
         let name = copy.to_string_lossy().into_owned();
         database
             .execute("VACUUM INTO ?1", [name])
@@ -192,6 +196,8 @@ pub(crate) fn number(column: i64) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
 
     fn version_and_rows(path: &Path) -> (u32, u32) {
@@ -218,6 +224,8 @@ mod tests {
             take(&[FIRST, SECOND]).unwrap();
             assert_eq!(version_and_rows(&path), (2, 2));
             assert_eq!(version_and_rows(&copy), (1, 1), "the copy is from before");
+            let mode = fs::metadata(&copy).unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o600, "nobody else may read it");
         }
         assert_eq!(take(&[FIRST]), Err(StoreError::Newer { found: 2, known: 1 }));
     }

@@ -138,10 +138,7 @@ fn prepare(shared: &Shared, accept: &mut Accept) -> Result<Body, StoreError> {
         shared.count_alone(content.octets());
         return Ok(Body::Alone { message, alone });
     }
-    let octets = match content {
-        Content::Memory(octets) => octets,
-        Content::File(_) => whole(&content)?.into(),
-    };
+    let octets = whole(content)?;
     let blake3 = *blake3::hash(&octets).as_bytes();
     Ok(Body::Small { octets, blake3 })
 }

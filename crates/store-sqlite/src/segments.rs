@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use platform::{Disk, DiskFile};
-use store::{Content, StoreError};
+use store::{Content, SpoolFile, StoreError};
 
 use crate::database::{damaged, disk};
 use crate::segment::{
@@ -288,11 +288,30 @@ impl Segments {
     }
 }
 
-/// All octets of small content.
-pub(crate) fn whole(content: &Content) -> Result<Vec<u8>, StoreError> {
-    let mut buffer = vec![0; size(content.octets())];
-    read_content(content, 0, &mut buffer)?;
-    Ok(buffer)
+/// All octets of small content. They keep its share of the budget: until the writer has taken
+/// them, they are in flight like any other.
+pub(crate) fn whole(content: Content) -> Result<Bytes, StoreError> {
+    let mut octets = Vec::new();
+    if let Content::File(_) = &content {
+        octets.resize(size(content.octets()), 0);
+        read_content(&content, 0, &mut octets)?;
+    }
+    Ok(match content {
+        Content::Memory(octets) => octets,
+        Content::File(file) => Bytes::from_owner(Whole { octets, _file: file }),
+    })
+}
+
+/// Octets of a file, and what is held by holding it.
+struct Whole {
+    octets: Vec<u8>,
+    _file: Box<dyn SpoolFile>,
+}
+
+impl AsRef<[u8]> for Whole {
+    fn as_ref(&self) -> &[u8] {
+        &self.octets
+    }
 }
 
 /// Fills `buffer` from `offset`; content that ends too early was changed under our hands.
@@ -341,6 +360,12 @@ impl Alone {
         self.kept = Kept::Yes;
         self.segments.list(self.place.segment);
     }
+
+    /// Nobody knows whether its row is committed: the file stays. Its number.
+    pub(crate) fn doubt(mut self) -> u32 {
+        self.kept = Kept::Yes;
+        self.place.segment
+    }
 }
 
 impl Drop for Alone {
@@ -362,6 +387,8 @@ pub(crate) struct Appender {
     began: Vec<u32>,
     /// Segments that were left in this batch, with their ends.
     sealed: Vec<(u32, u64)>,
+    /// Segments of commits that failed: a crash could still bring these commits back.
+    doubtful: Vec<u32>,
     /// Syncs since the last question.
     syncs: u64,
     /// Octets written since the last question.
@@ -392,7 +419,8 @@ impl Appender {
             None => None,
         };
         let (buffer, began, sealed) = (Vec::new(), Vec::new(), Vec::new());
-        Ok(Self { segments, current, buffer, began, sealed, syncs: 0, written: 0 })
+        let doubtful = Vec::new();
+        Ok(Self { segments, current, buffer, began, sealed, doubtful, syncs: 0, written: 0 })
     }
 
     fn go_on(
@@ -519,6 +547,28 @@ impl Appender {
         self.sealed.clear();
         for number in self.began.drain(..) {
             self.segments.list(number);
+        }
+    }
+
+    /// The commit itself failed, so that nobody knows whether it happened: a crash may bring it
+    /// back from the write-ahead log. Its files and `alone` stay until it is known.
+    pub(crate) fn doubt(&mut self, alone: impl Iterator<Item = u32>) {
+        if self.current().is_some_and(|current| self.began.contains(&current)) {
+            self.abandon();
+        }
+        self.doubtful.append(&mut self.began);
+        self.doubtful.extend(alone);
+    }
+
+    /// A later commit took the failed ones' place in the log: they did not happen, and their files
+    /// go, unless a row names them nevertheless.
+    pub(crate) fn end_doubt(&mut self, is_named: impl Fn(u32) -> Result<bool, StoreError>) {
+        for number in std::mem::take(&mut self.doubtful) {
+            match is_named(number) {
+                Ok(true) => self.segments.list(number),
+                Ok(false) => self.segments.discard(number),
+                Err(_) => self.doubtful.push(number),
+            }
         }
     }
 

@@ -17,19 +17,26 @@ use crate::SqliteStore;
 use crate::database::{number, sql};
 use crate::mailboxes::place;
 use crate::readers::snapshot;
-use crate::segment::Place;
+use crate::segment::{FILE_HEADER_OCTETS, Place};
 use crate::segments::{READ_OCTETS_MAX, Segments};
 
 /// Messages of one read transaction; so that a long verification keeps no checkpoint waiting.
 const MESSAGES_MAX: u32 = 500;
 
+/// How often the search is repeated after repairs; a repair may break another rule, but no chain
+/// of them is longer.
+const ROUNDS_MAX: usize = 4;
+
 /// Reads the whole store.
 pub(crate) fn verify(store: &SqliteStore, repair: Repair) -> Pending<'_, VerifyReport> {
     Box::pin(async move {
-        let mut findings = match repair {
-            Repair::No => store.view(rules::check).await?,
-            Repair::Yes => store.write(rules::repair).await?,
-        };
+        let mut findings = store.view(rules::check_all).await?;
+        // Repairs of what SQLite cannot read rightly would only spread the damage.
+        let broken = findings.iter().any(|finding| finding.rule == rules::DATABASE);
+        let repair = if broken { Repair::No } else { repair };
+        if repair != Repair::No {
+            mend(store, repair, &mut findings).await?;
+        }
         let segments = Arc::clone(&store.shared.segments);
         let mut report =
             store.aside(move |connection| files(connection, &segments, repair)).await?;
@@ -37,6 +44,30 @@ pub(crate) fn verify(store: &SqliteStore, repair: Repair) -> Pending<'_, VerifyR
         report.findings = findings;
         Ok(report)
     })
+}
+
+/// Mends what rules found broken, and what a repair brings to light. Only the repairs themselves
+/// are done by the writer: whoever wants to accept does not wait for the search.
+async fn mend(
+    store: &SqliteStore,
+    repair: Repair,
+    findings: &mut Vec<Finding>,
+) -> Result<(), StoreError> {
+    for _ in 0..ROUNDS_MAX {
+        let broken = rules::mendable(findings, repair);
+        if broken.is_empty() {
+            break;
+        }
+        let mending = broken.clone();
+        store.write(move |batch| rules::repair(batch, &mending)).await?;
+        let left = store.view(rules::check).await?;
+        for finding in findings.iter_mut().filter(|one| broken.contains(&one.rule)) {
+            finding.repaired = !left.contains(finding);
+        }
+        let new: Vec<_> = left.into_iter().filter(|one| !findings.contains(one)).collect();
+        findings.extend(new);
+    }
+    Ok(())
 }
 
 fn files(
@@ -159,14 +190,19 @@ fn check_files(
         if expected.contains(number) || !segments.exists(*number) {
             continue;
         }
-        if repair == Repair::Yes {
+        let remove = match repair {
+            Repair::No => false,
+            Repair::Yes => !segments.holds_record(*number, FILE_HEADER_OCTETS as u64),
+            Repair::Remove => true,
+        };
+        if remove {
             segments.discard(*number);
         }
         report.findings.push(Finding {
             rule: "segment-needless".to_owned(),
             place: format!("segment {number}"),
             found: "no row names it".to_owned(),
-            repaired: repair == Repair::Yes,
+            repaired: remove,
         });
     }
     Ok(())

@@ -23,6 +23,7 @@ use store::{AccountId, Change, Modseq, StoreError};
 use crate::batch::{Batch, Committed, Fact, Remembered, Tools};
 use crate::compaction::Compaction;
 use crate::database::{self, sql};
+use crate::mailboxes::named_end;
 use crate::segments::Appender;
 use crate::shared::Shared;
 use crate::waiting::{Answer, Operation};
@@ -171,6 +172,10 @@ impl Writer {
             Ok(committed) => {
                 let changed = self.database.total_changes() != changes_before;
                 self.shared.count(segment_syncs, changed, octets, committed.accepted);
+                if changed {
+                    let named = |segment| Ok(named_end(&self.database, segment)? > 0);
+                    self.appender.end_doubt(named);
+                }
                 self.follow_up(committed);
                 Ok(())
             }
@@ -268,6 +273,11 @@ impl Writer {
 
 #[cfg(test)]
 mod tests {
+    use envelope::{Address, BodyType, Recipient, ReversePath};
+    use store::{
+        Accept, NewFate, NewRecipient, Origin, OriginKind, Store, SubmissionId, UnixMillis,
+    };
+
     use super::*;
     use crate::batch::Guard;
     use crate::database::damaged;
@@ -305,5 +315,46 @@ mod tests {
             assert_eq!(writer.turn(Some(Duration::ZERO)), Turn::Done(1));
             assert_eq!(count(&writer, "domain"), 0, "{guard:?}");
         }
+    }
+
+    fn files(folder: &std::path::Path) -> usize {
+        std::fs::read_dir(folder.join("segments")).expect("the folder is there").count()
+    }
+
+    #[test]
+    fn content_of_a_failed_commit_stays_until_the_next_one() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (store, mut writer) = open(folder.path());
+        let letter = |octets: usize, number: u8| Accept {
+            id: SubmissionId::from_octets([number; 16]),
+            at: UnixMillis(0),
+            origin: Origin::of(OriginKind::Reception),
+            reverse_path: ReversePath::default(),
+            ret: None,
+            envelope_id: None,
+            body: BodyType::SevenBit,
+            message_id: None,
+            content: vec![7; octets].into(),
+            recipients: vec![NewRecipient {
+                recipient: Recipient::new(Address::parse("eve@example.net").expect("it is right")),
+                expanded_from: None,
+                fate: NewFate::Queue { due: UnixMillis(5) },
+            }],
+            copies: Vec::new(),
+            events: Vec::new(),
+            notes: Vec::new(),
+            notices: Vec::new(),
+        };
+        writer.database.commit_hook(Some(|| true)).expect("hooks can be set");
+        let (small, big) = (store.accept(letter(10, 1)), store.accept(letter(1_500_000, 2)));
+        assert_eq!(writer.turn(Some(Duration::ZERO)), Turn::Done(2));
+        drop((small, big));
+        assert_eq!(count(&writer, "message"), 0, "the commit failed");
+        assert_eq!(files(folder.path()), 2, "but a crash may bring it back");
+        let third = store.accept(letter(10, 3));
+        assert_eq!(writer.turn(Some(Duration::ZERO)), Turn::Done(1));
+        drop(third);
+        assert_eq!(count(&writer, "message"), 1);
+        assert_eq!(files(folder.path()), 1, "now it is known");
     }
 }

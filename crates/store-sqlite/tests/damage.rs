@@ -163,6 +163,73 @@ async fn rows_that_contradict_each_other_are_found_and_mended() {
     }
 }
 
+/// What a mad person types.
+fn tamper(folder: &Path, statements: &str) {
+    let database = Connection::open(folder.join("store.db")).unwrap();
+    database.execute_batch(statements).unwrap();
+}
+
+#[tokio::test]
+async fn content_is_removed_only_when_that_is_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let Home { store, account, .. } = home(folder.path()).await;
+    let message = store.accept(letter(1, account)).await.unwrap().message;
+    store.close();
+    drop(store);
+    tamper(folder.path(), "DELETE FROM entry");
+    let store = open(folder.path()).unwrap();
+    let stray = folder.path().join("segments").join("00000099.seg");
+    std::fs::copy(folder.path().join("segments").join("00000001.seg"), &stray).unwrap();
+    let table = [
+        // repair, whether content goes, why
+        (Repair::No, false, "only looking"),
+        (Repair::Yes, false, "who lost the entries may want the content back"),
+        (Repair::Remove, true, "it was asked for"),
+    ];
+    for (repair, removed, why) in table {
+        let found = rules(&store, repair).await;
+        for rule in ["message-needless", "segment-needless"] {
+            let expected = (rule.to_owned(), removed);
+            assert!(repair == Repair::No || found.contains(&expected), "{why}: {found:?}");
+        }
+        assert_eq!(store.read(message, 0, 10).await.is_err(), removed, "{why}");
+        assert_eq!(!stray.exists(), removed, "{why}");
+    }
+    assert_eq!(rules(&store, Repair::No).await, []);
+}
+
+#[tokio::test]
+async fn a_damaged_database_is_not_repaired() {
+    let folder = tempfile::tempdir().unwrap();
+    let Home { store, account, .. } = home(folder.path()).await;
+    store.accept(letter(1, account)).await.unwrap();
+    store.close();
+    drop(store);
+    tamper(
+        folder.path(),
+        "UPDATE mailbox SET messages = 7;
+         PRAGMA writable_schema = 1;
+         UPDATE sqlite_schema SET sql = 'CREATE INDEX entry_modseq ON entry (modseq, account)'
+         WHERE name = 'entry_modseq'",
+    );
+    let store = open(folder.path()).unwrap();
+    for repair in [Repair::Yes, Repair::Remove] {
+        let found = rules(&store, repair).await;
+        for rule in ["database", "mailbox-counts"] {
+            assert!(found.contains(&(rule.to_owned(), false)), "{found:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_repair_searches_beside_the_writer() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = Options { reader_threads: 1, ..Options::default() };
+    // Nobody ever calls this writer.
+    let (store, _writer) = SqliteStore::open(folder.path(), options).unwrap();
+    assert_eq!(rules(&store, Repair::Yes).await, []);
+}
+
 #[tokio::test]
 async fn a_needless_segment_is_removed_when_the_store_is_opened() {
     let folder = tempfile::tempdir().unwrap();

@@ -114,6 +114,23 @@ async fn content_in_flight_has_a_budget() {
 }
 
 #[tokio::test]
+async fn content_that_waits_for_the_writer_is_in_flight() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = Options { spool_octets_max: 250_000, reader_threads: 0, ..Options::default() };
+    let (store, mut writer) = SqliteStore::open(folder.path(), options).unwrap();
+    let mut spool = store.spool().unwrap();
+    spool.write(&[1; 200_000]).unwrap();
+    let letter = Accept { content: spool.seal().unwrap(), ..letter(&IdSource::default(), 0) };
+    let accepted = store.accept(letter);
+    let mut second = store.spool().unwrap();
+    let busy = StoreError::Busy { limit_octets: 250_000 };
+    assert_eq!(second.write(&[2; 100_000]), Err(busy), "the writer did not take it yet");
+    assert_eq!(writer.turn(Some(Duration::ZERO)), Turn::Done(1));
+    second.write(&[2; 100_000]).expect("it did");
+    accepted.await.unwrap();
+}
+
+#[tokio::test]
 async fn closing_answers_what_waits_and_refuses_the_rest() {
     let folder = tempfile::tempdir().unwrap();
     let store = SqliteStore::start(folder.path(), Options::default()).unwrap();

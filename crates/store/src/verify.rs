@@ -11,8 +11,11 @@ pub enum Repair {
     /// Only look.
     #[default]
     No,
-    /// Mend counts and references; what cannot be mended is listed.
+    /// Mend counts and references; what cannot be mended is listed. No content is removed, and
+    /// nothing is changed where the engine's own files are damaged.
     Yes,
+    /// Mend, and remove content that nothing refers to.
+    Remove,
 }
 
 /// Something is wrong.

@@ -3,7 +3,7 @@
 //! Not here: what must hold between rows and files (`verify`).
 
 use rusqlite::Connection;
-use store::{Finding, StoreError};
+use store::{Finding, Repair, StoreError};
 
 use crate::batch::Batch;
 use crate::database::{number, sql};
@@ -152,7 +152,7 @@ const RULES: &[Rule] = &[
                      refs = ifnull((SELECT n FROM held WHERE held.message = message.id), 0)",
     },
     Rule {
-        name: "message-needless",
+        name: MESSAGE_NEEDLESS,
         broken: "SELECT 'message ' || id, 'nothing refers to it' FROM message WHERE refs <= 0",
         repair: "DELETE FROM message WHERE refs <= 0",
     },
@@ -193,28 +193,44 @@ const RULES: &[Rule] = &[
     },
 ];
 
+/// What [`check_all`] names damage of SQLite's file.
+pub(crate) const DATABASE: &str = "database";
+
+/// Its repair takes content away, which somebody may still want.
+const MESSAGE_NEEDLESS: &str = "message-needless";
+
+/// Where rules do not hold, and what SQLite itself finds.
+pub(crate) fn check_all(database: &Connection) -> Result<Vec<Finding>, StoreError> {
+    let mut findings = integrity(database)?;
+    findings.append(&mut check(database)?);
+    Ok(findings)
+}
+
 /// Where rules do not hold.
 pub(crate) fn check(database: &Connection) -> Result<Vec<Finding>, StoreError> {
-    let mut findings = integrity(database)?;
+    let mut findings = Vec::new();
     for rule in RULES {
-        findings.extend(broken(database, rule)?);
+        findings.append(&mut broken(database, rule)?);
     }
     Ok(findings)
 }
 
-/// The same, mended as far as possible.
-pub(crate) fn repair(batch: &mut Batch<'_>) -> Result<Vec<Finding>, StoreError> {
+/// The rules that are broken and can be mended.
+pub(crate) fn mendable(findings: &[Finding], repair: Repair) -> Vec<String> {
+    let rules = RULES.iter().filter(|rule| {
+        !rule.repair.is_empty() && (rule.name != MESSAGE_NEEDLESS || repair == Repair::Remove)
+    });
+    rules
+        .filter(|rule| findings.iter().any(|one| one.rule == rule.name && !one.repaired))
+        .map(|rule| rule.name.to_owned())
+        .collect()
+}
+
+/// Mends rules.
+pub(crate) fn repair(batch: &mut Batch<'_>, names: &[String]) -> Result<(), StoreError> {
     let failed = sql("repair the store");
-    let mut findings = integrity(batch.database)?;
-    for rule in RULES {
-        let mut found = broken(batch.database, rule)?;
-        if !found.is_empty() && !rule.repair.is_empty() {
-            batch.database.execute(rule.repair, []).map_err(&failed)?;
-            for finding in &mut found {
-                finding.repaired = true;
-            }
-        }
-        findings.append(&mut found);
+    for rule in RULES.iter().filter(|rule| names.iter().any(|name| name == rule.name)) {
+        batch.database.execute(rule.repair, []).map_err(&failed)?;
     }
     let (modseq, message_next): (i64, i64) = batch
         .database
@@ -223,7 +239,7 @@ pub(crate) fn repair(batch: &mut Batch<'_>) -> Result<Vec<Finding>, StoreError> 
         })
         .map_err(&failed)?;
     batch.reread(number(modseq), message_next);
-    Ok(findings)
+    Ok(())
 }
 
 fn broken(database: &Connection, rule: &Rule) -> Result<Vec<Finding>, StoreError> {
@@ -250,7 +266,7 @@ fn integrity(database: &Connection) -> Result<Vec<Finding>, StoreError> {
     for row in rows {
         let found = row.map_err(&failed)?;
         if found != "ok" {
-            let (rule, place) = ("database".to_owned(), "the database".to_owned());
+            let (rule, place) = (DATABASE.to_owned(), "the database".to_owned());
             findings.push(Finding { rule, place, found, repaired: false });
         }
     }
