@@ -19,18 +19,18 @@ fn run(folder: &Path, arguments: &[&str], input: &[u8]) -> Output {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
-        .unwrap();
+        .expect("started");
     // A command that does not read its input may close it first.
-    child.stdin.take().unwrap().write_all(input).ok();
-    child.wait_with_output().unwrap()
+    child.stdin.take().expect("piped").write_all(input).ok();
+    child.wait_with_output().expect("ended")
 }
 
 fn folder() -> tempfile::TempDir {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = tempfile::tempdir().expect("a folder");
     for (name, content) in [("a.eml", LETTER), ("odd.eml", ODD)] {
         let path = folder.path().join(name);
         let file = fs::OpenOptions::new().write(true).create_new(true).open(path);
-        file.unwrap().write_all(content).unwrap();
+        file.and_then(|mut file| file.write_all(content)).expect("written");
     }
     folder
 }
