@@ -40,7 +40,7 @@ pub(super) struct System {
     pub(super) account: String,
     /// The certificate of its authority.
     authority: PathBuf,
-    process: Process,
+    process: ServerChild,
 }
 
 impl System {
@@ -58,7 +58,7 @@ impl System {
             .write_whole(&file, configuration(plan, *place).as_bytes())
             .map_err(|error| of_file("write the configuration", &file, &error))?;
         let log = folder.join("log");
-        let mut process = Process(spawn(&file, &log)?);
+        let mut process = ServerChild(spawn(&file, &log)?);
         let ready = ready(&mut process.0, &log).await?;
         let data = Folder::new(&folder.join("data"));
         let account = format!("{}@{}", plan.user, plan.domain);
@@ -120,9 +120,9 @@ impl System {
 
 /// A server's process, ready or not.
 #[derive(Debug)]
-struct Process(Child);
+struct ServerChild(Child);
 
-impl Drop for Process {
+impl Drop for ServerChild {
     /// Nothing is left running, however we end. Where something failed nothing is to be saved.
     fn drop(&mut self) {
         if matches!(self.0.try_wait(), Ok(None)) {
