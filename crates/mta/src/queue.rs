@@ -90,6 +90,9 @@ struct Queue {
     /// All of that: never tried by two at a time, whatever becomes of a lease when the clock
     /// jumps.
     under_way: BTreeSet<(SubmissionId, u32)>,
+    /// What was leased once more while it is under way: its job has just put it off, or the
+    /// clock jumped. It is let go when the job has ended.
+    leased_twice: BTreeSet<(SubmissionId, u32)>,
 }
 
 impl Queue {
@@ -100,6 +103,7 @@ impl Queue {
             learning: JoinSet::new(),
             jobs: HashMap::new(),
             under_way: BTreeSet::new(),
+            leased_twice: BTreeSet::new(),
         }
     }
 
@@ -157,9 +161,12 @@ impl Queue {
     fn start(&mut self, due: Due) {
         let mut groups: BTreeMap<Domain, Vec<u32>> = BTreeMap::new();
         for view in due.recipients() {
-            if self.under_way.insert((due.summary.id, view.number)) {
+            let key = (due.summary.id, view.number);
+            if self.under_way.insert(key) {
                 let domain = view.recipient.address.domain().clone();
                 groups.entry(domain).or_default().push(view.number);
+            } else {
+                self.leased_twice.insert(key);
             }
         }
         let summary = Arc::new(due.summary);
@@ -178,7 +185,12 @@ impl Queue {
         };
         let Some((submission, numbers)) = self.jobs.remove(&id) else { return };
         for number in &numbers {
-            self.under_way.remove(&(submission, *number));
+            let key = (submission, *number);
+            self.under_way.remove(&key);
+            if self.leased_twice.remove(&key) && broke_down.is_none() {
+                let work = Arc::clone(&self.work);
+                self.running.spawn(async move { work.let_go(key).await });
+            }
         }
         if let Some(error) = broke_down {
             error!(id = %submission, %error, "an attempt broke down");

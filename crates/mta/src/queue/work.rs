@@ -11,7 +11,7 @@ use platform::Shutdown;
 use smtp::client::Stage;
 use store::{
     Attempt, Finish, Happening, MessageId, NewEvent, Outcome, RecipientState, RecipientView,
-    StoreError, SubmissionId, Summary,
+    StoreError, SubmissionId, Summary, UnixMillis,
 };
 use tracing::{Instrument, error, info, info_span, warn};
 
@@ -120,25 +120,33 @@ impl Work {
             NewEvent::new(at, happening, "our attempt broke down, which the log tells of")
                 .of(*number)
         };
-        let outcome = |number: &u32| Outcome {
-            recipient: *number,
-            state: RecipientState::Deferred,
-            due: Some(until),
-            host: None,
-            reply: None,
-            attempted: true,
-            delay_told: false,
-        };
         let finish = Finish {
             submission,
             at,
-            outcomes: numbers.iter().map(outcome).collect(),
+            outcomes: numbers.iter().map(|number| waits(*number, until, Counts::Yes)).collect(),
             attempts: Vec::new(),
             events: numbers.iter().map(deferred).collect(),
             notices: Vec::new(),
         };
         if let Err(error) = self.mta.world.store.finish(finish).await {
             error!(id = %submission, %error, "what broke down waits until its lease ends");
+        }
+    }
+
+    /// Ends the lease of a recipient that we do not work on: it is due, if it still waits.
+    pub(super) async fn let_go(&self, (submission, number): (SubmissionId, u32)) {
+        let finish = Finish {
+            submission,
+            at: self.mta.now(),
+            outcomes: vec![waits(number, self.mta.queue_now(), Counts::No)],
+            attempts: Vec::new(),
+            events: Vec::new(),
+            notices: Vec::new(),
+        };
+        match self.mta.world.store.finish(finish).await {
+            // Refused: it is settled, so that its lease does not matter.
+            Ok(()) | Err(StoreError::Refused { .. }) => {}
+            Err(error) => warn!(id = %submission, %error, "a recipient waits for its lease"),
         }
     }
 
@@ -285,6 +293,26 @@ impl Work {
                 return;
             }
         }
+    }
+}
+
+/// Whether something counts as an attempt.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Counts {
+    Yes,
+    No,
+}
+
+/// A recipient waits until then; nobody said anything new about it.
+fn waits(recipient: u32, until: UnixMillis, counts: Counts) -> Outcome {
+    Outcome {
+        recipient,
+        state: RecipientState::Deferred,
+        due: Some(until),
+        host: None,
+        reply: None,
+        attempted: counts == Counts::Yes,
+        delay_told: false,
     }
 }
 

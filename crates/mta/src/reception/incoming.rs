@@ -29,7 +29,10 @@ const SUBMISSION_HEAD_OCTETS_MAX: usize = 1024 * 1024;
 /// Most that is looked at of a header section from another MTA; what comes later is taken as it
 /// is. Trace fields, which tell of loops, stand first (RFC 5321 §4.4).
 const HEAD_OCTETS_MAX: usize = 256 * 1024;
-/// Most that all sessions together keep of heads and reports; more is answered by 452.
+/// This much of a head is not counted, so that usual mail never waits for those who send long
+/// ones: it is bounded by the number of connections.
+const UNCOUNTED_HEAD_OCTETS: usize = 64 * 1024;
+/// Most that all sessions together keep of long heads and of reports; more is answered by 452.
 pub(crate) const LOOKED_AT_OCTETS_MAX: usize = 64 * 1024 * 1024;
 /// A message with more Received fields goes in circles (RFC 5321 §6.3: at least 100).
 const RECEIVED_FIELDS_MAX: usize = 100;
@@ -153,7 +156,11 @@ impl Incoming {
     }
 
     fn grow_head(&mut self, octets: &[u8]) -> Result<(), Reply> {
-        self.share.grow(octets.len()).map_err(|_| reply::no_room())?;
+        let before = self.head.len().max(UNCOUNTED_HEAD_OCTETS);
+        let counted = self.head.len().saturating_add(octets.len()).saturating_sub(before);
+        if counted > 0 {
+            self.share.grow(counted).map_err(|_| reply::no_room())?;
+        }
         self.head.extend_from_slice(octets);
         Ok(())
     }

@@ -1,15 +1,12 @@
 //! What comes in, and what does not: limits, loops, a full disk, the end of the server.
 
-use std::ffi::OsString;
-use std::io;
-use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
+use platform::SystemClock;
 use platform::shutdown::Drained;
-use platform::{Disk, DiskFile, RealDisk, SystemClock};
 
+use crate::disk::{Failing, Mode};
 use crate::support::{MESSAGE_OCTETS_MAX, Ports, RECIPIENTS_MAX, System, Typist, Wishes};
 
 async fn system(wishes: Wishes) -> System {
@@ -129,96 +126,6 @@ async fn recipients_have_a_limit_and_are_counted_once() {
     assert_eq!(a.inbox("ada@a.test").await.len(), 1, "S41");
 }
 
-/// A disk that fails when it is told to.
-#[derive(Clone, Debug, Default)]
-struct Failing {
-    disk: RealDisk,
-    mode: Arc<AtomicU8>,
-}
-
-const WELL: u8 = 0;
-const NO_SPACE: u8 = 1;
-const NO_WRITE: u8 = 2;
-const NO_SYNC: u8 = 3;
-
-impl Failing {
-    fn fails(&self, mode: u8) -> io::Result<()> {
-        match self.mode.load(Ordering::SeqCst) == mode {
-            true => Err(io::ErrorKind::StorageFull.into()),
-            false => Ok(()),
-        }
-    }
-
-    fn watched(&self, file: Box<dyn DiskFile>) -> Box<dyn DiskFile> {
-        Box::new(FailingFile { file, disk: self.clone() })
-    }
-}
-
-impl Disk for Failing {
-    fn create(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
-        Ok(self.watched(self.disk.create(path)?))
-    }
-    fn open(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
-        Ok(self.watched(self.disk.open(path)?))
-    }
-    fn open_read(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
-        self.disk.open_read(path)
-    }
-    fn unnamed(&self, dir: &Path) -> io::Result<Box<dyn DiskFile>> {
-        Ok(self.watched(self.disk.unnamed(dir)?))
-    }
-    fn sync_dir(&self, dir: &Path) -> io::Result<()> {
-        self.disk.sync_dir(dir)
-    }
-    fn remove(&self, path: &Path) -> io::Result<()> {
-        self.disk.remove(path)
-    }
-    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        self.disk.rename(from, to)
-    }
-    fn list(&self, dir: &Path) -> io::Result<Vec<OsString>> {
-        self.disk.list(dir)
-    }
-    fn make_dir(&self, dir: &Path) -> io::Result<()> {
-        self.disk.make_dir(dir)
-    }
-    fn free_octets(&self, dir: &Path) -> io::Result<u64> {
-        match self.fails(NO_SPACE) {
-            Ok(()) => self.disk.free_octets(dir),
-            Err(_) => Ok(0),
-        }
-    }
-    fn exists(&self, path: &Path) -> io::Result<bool> {
-        self.disk.exists(path)
-    }
-}
-
-#[derive(Debug)]
-struct FailingFile {
-    file: Box<dyn DiskFile>,
-    disk: Failing,
-}
-
-impl DiskFile for FailingFile {
-    fn write_at(&self, offset: u64, octets: &[u8]) -> io::Result<()> {
-        self.disk.fails(NO_WRITE)?;
-        self.file.write_at(offset, octets)
-    }
-    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
-        self.file.read_at(offset, buffer)
-    }
-    fn sync(&self) -> io::Result<()> {
-        self.disk.fails(NO_SYNC)?;
-        self.file.sync()
-    }
-    fn octets(&self) -> io::Result<u64> {
-        self.file.octets()
-    }
-    fn truncate(&self, octets: u64) -> io::Result<()> {
-        self.file.truncate(octets)
-    }
-}
-
 #[tokio::test]
 async fn a_disk_that_fails_loses_nothing_and_recovers() {
     let disk = Failing::default();
@@ -228,24 +135,24 @@ async fn a_disk_that_fails_loses_nothing_and_recovers() {
     let mut taken = Vec::new();
     #[rustfmt::skip]
     let rows = [
-        (WELL, &small, "250", "all is well"),
-        (NO_SPACE, &small, "452 4.3.1", "R11: full before anything came"),
-        (WELL, &small, "250", "and free again"),
-        (NO_WRITE, &large, "452 4.3.1", "R11: full while it came"),
-        (NO_WRITE, &small, "45", "full at the commit"),
-        (WELL, &large, "250", "and free again"),
-        (NO_SYNC, &small, "45", "never acknowledged without its sync"),
-        (NO_SYNC, &large, "45", "never acknowledged without its sync"),
-        (WELL, &small, "250", "a failed sync costs its file only"),
+        (Mode::Well, &small, "250", "all is well"),
+        (Mode::NoSpace, &small, "452 4.3.1", "R11: full before anything came"),
+        (Mode::Well, &small, "250", "and free again"),
+        (Mode::NoWrite, &large, "452 4.3.1", "R11: full while it came"),
+        (Mode::NoWrite, &small, "45", "full at the commit"),
+        (Mode::Well, &large, "250", "and free again"),
+        (Mode::NoSync, &small, "45", "never acknowledged without its sync"),
+        (Mode::NoSync, &large, "45", "never acknowledged without its sync"),
+        (Mode::Well, &small, "250", "a failed sync costs its file only"),
     ];
     for (mode, content, wanted, why) in rows {
-        disk.mode.store(mode, Ordering::SeqCst);
+        disk.set(mode);
         let reply = send(&a, content).await;
         assert!(reply.starts_with(wanted), "{why}: {reply}");
         if wanted == "250" {
             taken.push(content.clone());
         }
-        disk.mode.store(WELL, Ordering::SeqCst);
+        disk.set(Mode::Well);
         let inbox = a.inbox("ada@a.test").await;
         assert_eq!(inbox.len(), taken.len(), "{why}");
         for (found, sent) in inbox.iter().zip(&taken) {

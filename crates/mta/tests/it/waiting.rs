@@ -11,6 +11,7 @@ use platform::shutdown::Drained;
 use store::RecipientState::{Accepted, Deferred, Delivered, Failed, Queued};
 use store::{Happening, QueueFilter, Steer, SteerAction, UnixMillis};
 
+use crate::disk::{Failing, Mode};
 use crate::peer::{Peer, SILENCE, on};
 use crate::support::{Ports, System, Wishes, address};
 
@@ -141,5 +142,47 @@ async fn at_the_end_what_was_not_handed_over_stays_in_the_queue() {
         let view = a.store.submission(id).await.unwrap().unwrap();
         assert_eq!(view.summary.recipients[0].state, wanted, "{why}");
         assert_eq!(view.summary.recipients[0].attempts, 0, "{why}");
+    }
+}
+
+#[tokio::test]
+async fn trouble_of_our_own_store_only_delays() {
+    let zone = Arc::new(Zone::new());
+    let peer = Peer::start("127.0.0.1:0".parse().unwrap(), &[]).await;
+    zone.mx("b.test", 10, "mx.b.test").a("mx.b.test", [127, 0, 0, 1].into());
+    let disk = Failing::default();
+    let queue = QueueConfig { retry: vec![Duration::from_millis(200)], ..QueueConfig::default() };
+    let wishes = Wishes {
+        zone,
+        queue,
+        outbound_port: peer.address.port(),
+        disk: Arc::new(disk.clone()),
+        ..Wishes::default()
+    };
+    let a = System::start("a.test", &["ada"], Ports::bind().await, wishes).await;
+    let mut author = a.author("ada@a.test").await;
+    disk.set(Mode::NoRead);
+    let id = author.submit("MAIL FROM:<ada@a.test>", &["<bob@b.test>"], LETTER).await.unwrap();
+    let view = a.wait_for(id, &[Deferred]).await;
+    let last = view.events.last().unwrap();
+    assert!(last.event.reason.contains("our own store"), "{last:?}");
+    assert!(view.attempts[0].transcript.contains("* our own store"), "{view:#?}");
+    disk.set(Mode::Well);
+    a.wait_for(id, &[Accepted]).await;
+    assert_eq!(peer.times("content: "), 1, "never half a message for a whole one");
+    assert!(a.inbox("ada@a.test").await.is_empty(), "no notice: it was no failure");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_due_again_before_its_job_has_ended_is_not_forgotten() {
+    let (a, _zone) = without_dns(Duration::from_millis(1)).await;
+    let mut author = a.author("ada@a.test").await;
+    let to = ["<bob@b.test> NOTIFY=NEVER", "<eve@b.test> NOTIFY=NEVER"];
+    let mut ids = Vec::new();
+    for _ in 0..5 {
+        ids.push(author.submit("MAIL FROM:<ada@a.test>", &to, LETTER).await.unwrap());
+    }
+    for id in ids {
+        a.wait_until(id, |view| view.summary.recipients.iter().all(|it| it.attempts >= 30)).await;
     }
 }
