@@ -18,7 +18,7 @@ use tokio::sync::{broadcast, oneshot};
 
 use crate::accept::{Body, Incoming, Notice, mailbox_key, make_mailbox};
 use crate::batch::{Batch, Guard};
-use crate::readers::snapshot;
+use crate::readers::{Readers, snapshot};
 use crate::segments::whole;
 use crate::shared::Shared;
 use crate::spool::ArrivingContent;
@@ -77,16 +77,17 @@ impl SqliteStore {
         &self,
         read: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
     ) -> Pending<'_, T> {
-        self.aside(move |connection| snapshot(connection, read))
+        self.aside(&self.readers, move |connection| snapshot(connection, read))
     }
 
     pub(crate) fn aside<T: Send + 'static>(
         &self,
+        readers: &Readers,
         read: impl FnOnce(&mut Connection) -> Result<T, StoreError> + Send + 'static,
     ) -> Pending<'_, T> {
         let (sender, receiver) = oneshot::channel();
         let read = move |connection: &mut Connection| drop(sender.send(read(connection)));
-        pending(self.readers.run(Box::new(read)), receiver)
+        pending(readers.run(Box::new(read)), receiver)
     }
 
     /// Prepares content and pushes an operation: here if it is small, else beside.
@@ -101,7 +102,7 @@ impl SqliteStore {
         }
         let (failed, failure) = oneshot::channel();
         let shared = Arc::clone(&self.shared);
-        let started = self.readers.run(Box::new(move |_| {
+        let started = self.preparers.run(Box::new(move |_| {
             if let Err(error) = push(&shared, sender) {
                 drop(failed.send(error)); // the caller may have gone
             }
@@ -294,7 +295,7 @@ impl Store for SqliteStore {
 
     fn read(&self, message: MessageId, offset: u64, octets_max: usize) -> Pending<'_, Bytes> {
         let segments = Arc::clone(&self.shared.segments);
-        self.aside(move |connection| {
+        self.aside(&self.readers, move |connection| {
             let find = |connection: &mut Connection| {
                 let place = snapshot(connection, |database| mailboxes::place(database, message))?;
                 let what = || format!("message {}", message.0);

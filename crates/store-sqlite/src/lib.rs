@@ -3,6 +3,7 @@
 //! ```text
 //!   accept, finish, … ─▶ Waiting ─▶ Writer (one thread): segment, sync, commit ─▶ answers
 //!   entries, read, …  ─▶ Readers (threads with read-only connections)          ─▶ answers
+//!   big content, verify ─▶ threads of their own, likewise
 //! ```
 //!
 //! The commit path is built for many deliverers at once: all that wait share two syncs. See
@@ -69,7 +70,7 @@ pub struct Options {
     pub reserve_octets: u64,
     /// A new segment is begun when one has grown to this.
     pub segment_octets_max: u64,
-    /// Reader threads; zero: reads are done by their callers.
+    /// Reader threads, and as many that prepare big content; zero: callers do it themselves.
     pub reader_threads: usize,
 }
 
@@ -92,6 +93,10 @@ impl Default for Options {
 pub struct SqliteStore {
     shared: Arc<Shared>,
     readers: Readers,
+    /// Where content is prepared: hashed, or written to a segment of its own and synced.
+    preparers: Readers,
+    /// Where the store is verified, one after the other.
+    verifiers: Readers,
     budget: Arc<Budget>,
     reserve_octets: u64,
     /// The writer's thread, where [`start`](Self::start) made one.
@@ -122,7 +127,10 @@ impl SqliteStore {
             mailboxes::named_end(&database, segment)
         })?;
         let shared = Arc::new(Shared::new(segments, numbers.message_next));
-        let readers = Readers::start(&database_path, options.reader_threads)?;
+        let threads = options.reader_threads;
+        let readers = Readers::start(&database_path, "store-reader", threads)?;
+        let preparers = Readers::start(&database_path, "store-content", threads)?;
+        let verifiers = Readers::start(&database_path, "store-verify", threads.min(1))?;
         let writer = Writer::new(
             database,
             database_path,
@@ -134,6 +142,8 @@ impl SqliteStore {
         let store = Self {
             shared,
             readers,
+            preparers,
+            verifiers,
             budget: Budget::new(options.spool_octets_max),
             reserve_octets: options.reserve_octets,
             thread: Mutex::new(None),
@@ -177,7 +187,9 @@ impl SqliteStore {
     /// Then everything is in the database's file itself: the readers end first, since they could
     /// not bring it there, and keep the writer from doing it.
     pub fn close(&self) {
-        self.readers.close();
+        for readers in [&self.preparers, &self.verifiers, &self.readers] {
+            readers.close();
+        }
         self.shared.waiting.close();
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(thread) = thread

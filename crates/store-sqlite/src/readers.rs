@@ -1,11 +1,13 @@
 //! Work beside the writer: reading, and writing big content to segments of their own.
 //!
-//! Each reader thread has a read-only connection of its own and does one thing at a time, so
-//! that nobody's long listing holds up an async runtime. A simulation does it inline.
+//! Each thread has a read-only connection of its own and does one thing at a time, so that
+//! nobody's long listing holds up an async runtime. A simulation does it inline. There are three
+//! pools, so that short reads never wait behind what is slow: reads, content, verification.
 //!
 //! Not here: what is read (`mailboxes`, `queue`, `directory`).
 
 use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -77,8 +79,12 @@ impl Queue {
 }
 
 impl Readers {
-    /// `threads` reader threads; none: reads are done where they are asked for.
-    pub(crate) fn start(path: &Path, threads: usize) -> Result<Self, StoreError> {
+    /// `threads` threads, called `name` and a number; none: reads are done where they are asked for.
+    pub(crate) fn start(
+        path: &Path,
+        name: &'static str,
+        threads: usize,
+    ) -> Result<Self, StoreError> {
         if threads == 0 {
             return Ok(Self::Inline(Mutex::new(database::open_reader(path)?)));
         }
@@ -88,10 +94,10 @@ impl Readers {
             let mut connection = database::open_reader(path)?;
             let queue = Arc::clone(&queue);
             let thread = std::thread::Builder::new()
-                .name(format!("store-reader-{number}"))
+                .name(format!("{name}-{number}"))
                 .spawn(move || {
                     while let Some(read) = queue.next() {
-                        read(&mut connection);
+                        outlive(read, &mut connection);
                     }
                 })
                 .map_err(database::disk("start a reader thread"))?;
@@ -104,7 +110,7 @@ impl Readers {
     pub(crate) fn run(&self, read: Read) -> Result<(), StoreError> {
         match self {
             Self::Inline(connection) => {
-                read(&mut connection.lock().unwrap_or_else(PoisonError::into_inner));
+                outlive(read, &mut connection.lock().unwrap_or_else(PoisonError::into_inner));
                 Ok(())
             }
             Self::Threads(pool) => {
@@ -138,6 +144,15 @@ impl Readers {
                 tracing::error!("a reader thread panicked");
             }
         }
+    }
+}
+
+/// Does `read`. If it panics, its own caller hears that there is no answer, and the thread is
+/// there for the others; its transaction was rolled back on the way.
+fn outlive(read: Read, connection: &mut Connection) {
+    let done = catch_unwind(AssertUnwindSafe(|| read(connection)));
+    if done.is_err() {
+        tracing::error!("a read panicked");
     }
 }
 

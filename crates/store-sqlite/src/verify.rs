@@ -30,7 +30,7 @@ const ROUNDS_MAX: usize = 4;
 /// Reads the whole store.
 pub(crate) fn verify(store: &SqliteStore, repair: Repair) -> Pending<'_, VerifyReport> {
     Box::pin(async move {
-        let mut findings = store.view(rules::check_all).await?;
+        let mut findings = search(store, rules::check_all).await?;
         // Repairs of what SQLite cannot read rightly would only spread the damage.
         let broken = findings.iter().any(|finding| finding.rule == rules::DATABASE);
         let repair = if broken { Repair::No } else { repair };
@@ -38,12 +38,20 @@ pub(crate) fn verify(store: &SqliteStore, repair: Repair) -> Pending<'_, VerifyR
             mend(store, repair, &mut findings).await?;
         }
         let segments = Arc::clone(&store.shared.segments);
-        let mut report =
-            store.aside(move |connection| files(connection, &segments, repair)).await?;
+        let files = move |connection: &mut Connection| files(connection, &segments, repair);
+        let mut report = store.aside(&store.verifiers, files).await?;
         findings.append(&mut report.findings);
         report.findings = findings;
         Ok(report)
     })
+}
+
+/// Applies rules to one commit.
+fn search(
+    store: &SqliteStore,
+    rules: fn(&Connection) -> Result<Vec<Finding>, StoreError>,
+) -> Pending<'_, Vec<Finding>> {
+    store.aside(&store.verifiers, move |connection| snapshot(connection, rules))
 }
 
 /// Mends what rules found broken, and what a repair brings to light. Only the repairs themselves
@@ -60,7 +68,7 @@ async fn mend(
         }
         let mending = broken.clone();
         store.write(move |batch| rules::repair(batch, &mending)).await?;
-        let left = store.view(rules::check).await?;
+        let left = search(store, rules::check).await?;
         for finding in findings.iter_mut().filter(|one| broken.contains(&one.rule)) {
             finding.repaired = !left.contains(finding);
         }
