@@ -10,6 +10,7 @@
 //! the peers together, and the column `noise` tells how much else ran.
 
 mod disk;
+mod message;
 mod meter;
 mod postfix;
 pub(crate) mod sink;
@@ -44,6 +45,8 @@ const WARM_UP: Duration = Duration::from_secs(1);
 pub(crate) enum Benchmark {
     /// Durable accepts of mail into mailboxes.
     SmtpIn(Options),
+    /// Reading messages, beside mail-parser and Python.
+    Message(message::Options),
 }
 
 #[derive(Debug, Args)]
@@ -77,7 +80,10 @@ pub(crate) fn run(benchmark: &Benchmark) -> Result<()> {
     if cfg!(debug_assertions) {
         return run_optimised();
     }
-    let Benchmark::SmtpIn(options) = benchmark;
+    let options = match benchmark {
+        Benchmark::SmtpIn(options) => options,
+        Benchmark::Message(options) => return message::run(options),
+    };
     if !nix::unistd::geteuid().is_root() {
         bail!("it reads CPU time from control groups and runs Postfix: run it as root");
     }
