@@ -18,6 +18,7 @@ mod lanes;
 mod local;
 mod schedule;
 mod settle;
+mod stranded;
 mod unreached;
 mod work;
 
@@ -58,6 +59,7 @@ pub async fn run(mta: Arc<Mta>, shutdown: Shutdown) {
     let mut reports = mta.reports.open();
     let mut news = mta.world.store.subscribe();
     let mut queue = Queue::new(Arc::clone(&mta), shutdown.clone());
+    queue.bring_back();
     while !shutdown.has_begun() {
         let pause = queue.start_due().await;
         tokio::select! {
@@ -105,6 +107,12 @@ impl Queue {
             under_way: BTreeSet::new(),
             leased_twice: BTreeSet::new(),
         }
+    }
+
+    /// Looks once for what a wrong clock has put off too far.
+    fn bring_back(&mut self) {
+        let work = Arc::clone(&self.work);
+        self.learning.spawn(async move { stranded::bring_back(&work.mta).await });
     }
 
     fn room(&self) -> usize {

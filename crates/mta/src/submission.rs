@@ -30,6 +30,7 @@ pub(crate) fn complete(
     id: SubmissionId,
 ) -> Result<(Vec<u8>, Vec<String>), Reply> {
     let section = HeaderSection::parse(head);
+    check_form(&section, head)?;
     check_authors(mta, login, &section)?;
     let header = section.header();
     let mut changes: Vec<_> = TAKEN_OUT
@@ -50,6 +51,21 @@ pub(crate) fn complete(
         return Ok((head.to_vec(), changes));
     }
     Ok((section.rewritten("", &TAKEN_OUT, &below), changes))
+}
+
+/// All of it must be fields. What stands behind a line that is none would be body to us, but
+/// header to readers that are more patient: a second From could hide there.
+fn check_form(section: &HeaderSection<'_>, head: &[u8]) -> Result<(), Reply> {
+    let rest = head.get(section.end()..).unwrap_or_default();
+    if rest.is_empty() {
+        return Ok(());
+    }
+    let line: Vec<_> = rest.iter().copied().take_while(|octet| *octet != b'\r').take(60).collect();
+    let text = format!(
+        "The header has a line that is no field: {:?}; an empty line ends the header",
+        String::from_utf8_lossy(&line)
+    );
+    Err(Reply::new(550, EnhancedStatus::new(5, 6, 0), text))
 }
 
 /// Every author named in From, and the Sender, must be the one who logged in.

@@ -83,11 +83,12 @@ async fn who_may_send_what_to_whom() {
     let (a, _b, _) = two_systems(QueueConfig::default()).await;
     let from_ada = "From: ada@a.test\r\n\r\nx\r\n";
     #[rustfmt::skip]
-    let authors: [(&str, &str, &str, &str, &str); 5] = [
+    let authors: [(&str, &str, &str, &str, &str); 6] = [
         ("MAIL FROM:<eve@a.test>", "<bob@b.test>", from_ada, "550 5.7.1", "T13: the envelope's sender"),
         ("MAIL FROM:<ada@a.test>", "<bob@b.test>", "From: eve@a.test\r\n\r\nx\r\n", "550 5.7.1", "T13: the header's author"),
         ("MAIL FROM:<ada@a.test>", "<bob@b.test>", "Subject: x\r\n\r\nx\r\n", "550 5.6.0", "no From"),
         ("MAIL FROM:<ada@a.test>", "<bob@b.test>", "From: ada@a.test\r\nFrom: ada@a.test\r\n\r\nx\r\n", "550 5.6.0", "two From fields"),
+        ("MAIL FROM:<ada@a.test>", "<bob@b.test>", "From: ada@a.test\r\nno field\r\nFrom: eve@a.test\r\n\r\nx\r\n", "550 5.6.0", "what hides behind a line that is no field"),
         ("MAIL FROM:<ada@a.test>", "<nobody@a.test>", from_ada, "550 5.1.1", "an unknown address of ours"),
     ];
     for (mail, recipient, content, wanted, why) in authors {

@@ -30,7 +30,9 @@ pub(crate) struct System {
     pub(crate) smtp: SocketAddr,
     pub(crate) submission: SocketAddr,
     pub(crate) shutdown: Shutdown,
+    mta: Arc<Mta>,
     tasks: Vec<Task>,
+    queue: Option<Task>,
     _folder: tempfile::TempDir,
 }
 
@@ -134,7 +136,9 @@ impl System {
             smtp: ports.smtp.local(),
             submission: ports.submission.local(),
             shutdown: shutdown.clone(),
+            mta: Arc::clone(&mta),
             tasks: Vec::new(),
+            queue: None,
             _folder: folder,
         };
         let tls = system.identity(hostname.as_str());
@@ -145,8 +149,15 @@ impl System {
         let authors = Reception::new(Arc::clone(&mta), config(Service::Submission, Tls::None));
         system.listen(ports.smtp, inbound, tls.clone());
         system.listen(ports.submission, authors, tls);
-        system.tasks.push(Task::start(mta::queue::run(mta, shutdown)));
+        system.start_queue();
         system
+    }
+
+    /// Starts the queue, or starts it anew: what it knew in memory is gone.
+    pub(crate) fn start_queue(&mut self) {
+        self.queue = None;
+        let run = mta::queue::run(Arc::clone(&self.mta), self.shutdown.clone());
+        self.queue = Some(Task::start(run));
     }
 
     fn identity(&self, hostname: &str) -> ServerTls {

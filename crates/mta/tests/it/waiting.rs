@@ -62,6 +62,38 @@ async fn mail_for_a_domain_that_became_ours_is_delivered_here() {
     assert!(open.is_empty(), "R21: nothing is left: {open:#?}");
 }
 
+#[tokio::test]
+async fn what_a_wrong_clock_has_put_off_for_years_is_tried_after_the_next_start() {
+    const TEN_YEARS: i64 = 10 * 365 * 24 * 60 * 60 * 1000;
+    let (mut a, _zone) = without_dns(Duration::from_secs(3600)).await;
+    let mut author = a.author("ada@a.test").await;
+    let to = ["<bob@b.test>", "<eve@b.test>"];
+    let id = author.submit("MAIL FROM:<ada@a.test>", &to, LETTER).await.unwrap();
+    let view = a.wait_for(id, &[Deferred, Deferred]).await;
+    let put_off = |number: usize| store::Outcome {
+        recipient: u32::try_from(number).unwrap(),
+        state: Deferred,
+        due: Some(UnixMillis(now().0 + TEN_YEARS)),
+        host: None,
+        reply: view.summary.recipients[number].reply.clone(),
+        attempted: false,
+        delay_told: false,
+    };
+    let finish = store::Finish {
+        submission: id,
+        at: now(),
+        outcomes: vec![put_off(0)],
+        attempts: Vec::new(),
+        events: Vec::new(),
+        notices: Vec::new(),
+    };
+    a.store.finish(finish).await.unwrap();
+    a.start_queue();
+    let tried = |view: &store::SubmissionView| view.summary.recipients[0].attempts == 2;
+    let view = a.wait_until(id, tried).await;
+    assert_eq!(view.summary.recipients[1].attempts, 1, "R15: nobody else is tried early");
+}
+
 fn now() -> UnixMillis {
     UnixMillis(platform::Clock::now(&SystemClock).millis())
 }
