@@ -18,6 +18,9 @@ pub(crate) struct Options {
     /// Rebuild what can be rebuilt; what cannot is listed
     #[arg(long)]
     repair: bool,
+    /// With --repair: remove content that no mailbox, no queue entry refers to
+    #[arg(long, requires = "repair")]
+    remove: bool,
 }
 
 pub(super) async fn run(
@@ -40,7 +43,7 @@ pub(super) async fn run(
         }
         _ => Ok(()),
     };
-    office.list(Request::Verify { repair: options.repair }, show).await?;
+    office.list(Request::Verify { repair: options.repair, remove: options.remove }, show).await?;
     Ok(exit)
 }
 

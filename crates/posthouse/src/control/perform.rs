@@ -75,8 +75,12 @@ pub(crate) async fn perform(
             steer(id, recipient, action, engine, items).await
         }
         Request::Trace { key, follow } => trace::trace(&key, follow, engine, items).await,
-        Request::Verify { repair } => {
-            let repair = if repair { Repair::Yes } else { Repair::No };
+        Request::Verify { repair, remove } => {
+            let repair = match (repair, remove) {
+                (false, _) => Repair::No,
+                (true, false) => Repair::Yes,
+                (true, true) => Repair::Remove,
+            };
             let mut report = engine.store.verify(repair).await?;
             for finding in std::mem::take(&mut report.findings) {
                 items.tell(Item::Finding(finding)).await?;

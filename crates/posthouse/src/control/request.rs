@@ -96,6 +96,9 @@ pub(crate) enum Request {
     Verify {
         /// Whether to repair what can be.
         repair: bool,
+        /// Remove content that nothing refers to, too.
+        #[serde(default)]
+        remove: bool,
     },
 }
 
