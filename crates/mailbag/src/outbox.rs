@@ -329,7 +329,10 @@ async fn write_fates(
         };
         events.push(NewEvent::new(at, happening, reason).of(*number));
         let host = Some(host.clone());
-        outcomes.push(Outcome { due, host, reply, attempted: true, ..outcome(*number, state) });
+        // The mark of the handing over, which was a hold.
+        let ends_hold = true;
+        let told = Outcome { due, host, reply, ends_hold, ..outcome(*number, state) };
+        outcomes.push(Outcome { attempted: true, ..told });
     }
     let submission = summary.id;
     let attempts = vec![attempt];
@@ -390,6 +393,7 @@ fn outcome(recipient: u32, state: RecipientState) -> Outcome {
         reply: None,
         attempted: false,
         delay_told: false,
+        ends_hold: false,
     }
 }
 

@@ -178,6 +178,7 @@ pub async fn settle(local: &LocalStore, told: Told, report: Accept) -> Result<()
                 reply: None,
                 attempted: false,
                 delay_told: false,
+                ends_hold: false,
             });
         }
         let action = one.action.as_str().to_owned();

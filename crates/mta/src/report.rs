@@ -173,6 +173,7 @@ async fn apply(mta: &Mta, summary: &Summary, report: &Report) {
                 reply: view.reply.clone(),
                 attempted: false,
                 delay_told: view.delay_told,
+                ends_hold: false,
             });
         }
     }

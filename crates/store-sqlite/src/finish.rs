@@ -73,7 +73,9 @@ fn settle(
 ) -> Result<(), StoreError> {
     let state = match (before.state, outcome.state) {
         // An operator held it during the attempt: the order outlives it.
-        (RecipientState::Held, RecipientState::Deferred) => RecipientState::Held,
+        (RecipientState::Held, RecipientState::Deferred) if !outcome.ends_hold => {
+            RecipientState::Held
+        }
         (_, state) => state,
     };
     let due = outcome.due.filter(|_| state == RecipientState::Deferred);

@@ -213,6 +213,7 @@ fn settled(id: store::SubmissionId) -> store::Finish {
         reply: None,
         attempted: true,
         delay_told: false,
+        ends_hold: false,
     };
     store::Finish {
         submission: id,

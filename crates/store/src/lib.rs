@@ -85,7 +85,8 @@ pub trait Store: Send + Sync + Debug + 'static {
     fn accept(&self, accept: Accept) -> Pending<'_, Accepted>;
 
     /// Settles, or puts off, the fate of recipients of one submission in one commit, together
-    /// with the notices that follow from it. Who was held meanwhile stays held when deferred.
+    /// with the notices that follow from it. Who was held meanwhile stays held when deferred, but
+    /// where the outcome says that it ends holds.
     fn finish(&self, finish: Finish) -> Pending<'_, ()>;
 
     /// Adds events to a submission without changing a recipient's state.

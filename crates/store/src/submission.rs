@@ -294,6 +294,9 @@ pub struct Outcome {
     pub attempted: bool,
     /// Whether the sender has been told of the delay with this.
     pub delay_told: bool,
+    /// Whether a hold ends when this defers: for who set one aside for the time of the attempt
+    /// itself. An operator's hold outlives the attempt.
+    pub ends_hold: bool,
 }
 
 /// Outcomes to commit together with the notices that follow from them.

@@ -127,6 +127,7 @@ fn outcome(view: &RecipientView, state: RecipientState) -> Outcome {
         reply: None,
         attempted: true,
         delay_told: false,
+        ends_hold: false,
     }
 }
 

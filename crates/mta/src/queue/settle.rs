@@ -281,5 +281,6 @@ fn outcome(view: &RecipientView, told: &Told, state: RecipientState) -> Outcome 
         reply: told.reply.clone(),
         attempted: told.kind != relay::Kind::NotTried,
         delay_told: false,
+        ends_hold: false,
     }
 }

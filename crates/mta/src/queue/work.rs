@@ -313,6 +313,7 @@ fn waits(recipient: u32, until: UnixMillis, counts: Counts) -> Outcome {
         reply: None,
         attempted: counts == Counts::Yes,
         delay_told: false,
+        ends_hold: false,
     }
 }
 

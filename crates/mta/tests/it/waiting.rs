@@ -78,6 +78,7 @@ async fn what_a_wrong_clock_has_put_off_for_years_is_tried_after_the_next_start(
         reply: view.summary.recipients[number].reply.clone(),
         attempted: false,
         delay_told: false,
+        ends_hold: false,
     };
     let finish = store::Finish {
         submission: id,

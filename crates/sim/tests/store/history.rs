@@ -347,6 +347,7 @@ impl History {
                 reply: None,
                 attempted: true,
                 delay_told: false,
+                ends_hold: false,
             }],
             attempts: Vec::new(),
             events: vec![NewEvent::new(self.now(), Happening::Queued, "")],

@@ -27,6 +27,7 @@ fn outcome(recipient: u32, state: RecipientState) -> Outcome {
         reply: None,
         attempted: true,
         delay_told: false,
+        ends_hold: false,
     }
 }
 
@@ -303,6 +304,10 @@ pub(super) fn holding_outlives_an_attempt(harness: &mut dyn Harness) -> Held {
     same("its time and attempts", &(found.due, found.attempts), &(None, 1))?;
     same("what is due later", &leased(&lease(&world, 500, 10)?), &Vec::new())?;
     same("released", &steer(SteerAction::Release, 600)?, &vec![0])?;
+    same("states", &world.states(id)?, &vec![Deferred, Accepted])?;
+    same("held again", &steer(SteerAction::Hold, 700)?, &vec![0])?;
+    let own = Outcome { due: Some(after(900)), ends_hold: true, ..outcome(0, Deferred) };
+    good("ending one's own hold", world.store.finish(finish_of(id, vec![own])))?;
     same("states", &world.states(id)?, &vec![Deferred, Accepted])
 }
 
