@@ -190,6 +190,8 @@ pub struct Mta {
     looked_at: Arc<Room>,
     /// Delivery reports that came in, on their way to the queue.
     reports: report::Desk,
+    /// Connections to other servers that wait for the next message.
+    idle: relay::Pool,
 }
 
 impl Mta {
@@ -201,6 +203,7 @@ impl Mta {
             timeline: Timeline::new(world.clock.as_ref()),
             looked_at: Room::new(reception::LOOKED_AT_OCTETS_MAX),
             reports: report::Desk::default(),
+            idle: relay::Pool::default(),
             world,
         })
     }

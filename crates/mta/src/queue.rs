@@ -37,6 +37,7 @@ pub(crate) use self::schedule::Timeline;
 pub use self::schedule::{pause_before_retry, plus};
 use self::work::{Job, Work};
 use crate::Mta;
+use crate::relay::Leaving;
 use crate::report::{self, News};
 
 /// How long a leased recipient is ours. Longer than a try may take and its outcome may need to
@@ -60,14 +61,16 @@ pub async fn run(mta: Arc<Mta>, shutdown: Shutdown) {
     let mut news = mta.world.store.subscribe();
     let mut queue = Queue::new(Arc::clone(&mta), shutdown.clone());
     queue.bring_back();
+    mta.idle.open();
     while !shutdown.has_begun() {
-        let pause = queue.start_due().await;
+        let pause = queue.start_due().await.min(queue.leave_idle());
         tokio::select! {
             () = shutdown.begun() => break,
             Some(ended) = queue.running.join_next_with_id() => queue.ended(&ended),
             () = queue_news(&mut news), if !queue.is_full() => {}
             Some(told) = next_report(&mut reports), if queue.can_learn() => queue.learn(told),
             Some(_) = queue.learning.join_next() => {}
+            Some(_) = queue.leaving.join_next() => {}
             () = mta.world.clock.sleep(pause) => {}
         }
         while let Some(ended) = queue.running.try_join_next_with_id() {
@@ -75,8 +78,9 @@ pub async fn run(mta: Arc<Mta>, shutdown: Shutdown) {
         }
     }
     debug!(attempts = queue.running.len(), "queue stops; content under way may finish");
+    queue.leave(mta.idle.close());
     tokio::select! {
-        () = async { while queue.running.join_next().await.is_some() {} } => {}
+        () = queue.end() => {}
         // What is cut off here is still in the queue, and tried again after the next start.
         () = shutdown.over() => {}
     }
@@ -87,6 +91,8 @@ struct Queue {
     work: Arc<Work>,
     running: JoinSet<()>,
     learning: JoinSet<()>,
+    /// Goodbyes on connections that nobody needs any more.
+    leaving: JoinSet<()>,
     /// What each task works on.
     jobs: HashMap<Id, (SubmissionId, Vec<u32>)>,
     /// All of that: never tried by two at a time, whatever becomes of a lease when the clock
@@ -103,6 +109,7 @@ impl Queue {
             work: Arc::new(Work::new(mta, shutdown)),
             running: JoinSet::new(),
             learning: JoinSet::new(),
+            leaving: JoinSet::new(),
             jobs: HashMap::new(),
             under_way: BTreeSet::new(),
             leased_twice: BTreeSet::new(),
@@ -113,6 +120,25 @@ impl Queue {
     fn bring_back(&mut self) {
         let work = Arc::clone(&self.work);
         self.learning.spawn(async move { stranded::bring_back(&work.mta).await });
+    }
+
+    /// Leaves hosts that had no message for us to send for a while; when to look again.
+    fn leave_idle(&mut self) -> Duration {
+        let (outdated, next) = self.work.mta.idle.outdated(self.work.mta.world.clock.monotonic());
+        self.leave(outdated);
+        next.unwrap_or(SCAN_PAUSE_MAX)
+    }
+
+    fn leave(&mut self, connections: Vec<Leaving>) {
+        for connection in connections {
+            self.leaving.spawn(connection.leave(Arc::clone(&self.work.mta.world.clock)));
+        }
+    }
+
+    /// Ends when all that is under way has.
+    async fn end(&mut self) {
+        while self.running.join_next().await.is_some() {}
+        while self.leaving.join_next().await.is_some() {}
     }
 
     fn room(&self) -> usize {

@@ -7,6 +7,7 @@
 //! Not here: which host (`routing`), when again (`queue`).
 
 mod conversation;
+mod pool;
 mod told;
 
 use std::net::SocketAddr;
@@ -18,9 +19,13 @@ use smtp::client::TlsPolicy;
 use store::{Attempt, MessageId};
 
 use self::conversation::Conversation;
+pub(crate) use self::pool::{Leaving, Pool};
 pub(crate) use self::told::{Kind, Told};
 use crate::Mta;
 use crate::routing::{Host, tls_required};
+
+/// For the reply to QUIT: the message is settled, only its commit waits.
+const QUIT_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// What is to be handed over.
 #[derive(Debug)]
@@ -58,7 +63,8 @@ pub(crate) enum Ending {
     GivenUp,
 }
 
-/// Tries one address. When opportunistic TLS cannot be entered, the same address is tried once
+/// Tries one address, over a connection that waits where there is one. When that was closed
+/// meanwhile, a new one is made at once, and it is one try all the same. When opportunistic TLS cannot be entered, the same address is tried once
 /// more in clear: an attacker could have had that anyway (RFC 7435 §3).
 pub(crate) async fn attempt(
     mta: &Mta,
@@ -69,9 +75,18 @@ pub(crate) async fn attempt(
     let first =
         if tls_required(mta, host.kind) { TlsPolicy::Required } else { TlsPolicy::Opportunistic };
     let mut transcript = String::new();
-    let conversation = Conversation::new(mta, host, address, cargo, first, &mut transcript);
     let began_at = mta.now();
-    let mut talked = conversation.run().await;
+    let conversation = Conversation::new(mta, host, address, cargo, first, &mut transcript);
+    let waiting = mta.idle.take(&conversation.key(), mta.world.clock.monotonic());
+    let mut talked = match waiting {
+        None => conversation.run().await,
+        Some(parked) => conversation.resume(parked).run().await,
+    };
+    if talked.was_stale && talked.ending != Ending::GivenUp {
+        transcript.push_str("* the connection was gone; the server has nothing; a new one\n");
+        let fresh = Conversation::new(mta, host, address, cargo, first, &mut transcript);
+        talked = fresh.run().await;
+    }
     if talked.tls_failed && first == TlsPolicy::Opportunistic {
         transcript.push_str("* TLS failed; once more in clear\n");
         let again = Conversation::new(mta, host, address, cargo, TlsPolicy::Never, &mut transcript);

@@ -35,7 +35,7 @@ pub struct Host {
 }
 
 /// What kind of host it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum HostKind {
     /// A server of the domain: TLS if it can, nothing to prove.
     Exchanger,

@@ -19,7 +19,8 @@ use smtp::client::{
 };
 use store::{StoreError, TlsRecord};
 
-use super::{Cargo, Ending, Kind, Told};
+use super::pool::{Key, MESSAGES_MAX, Parked};
+use super::{Cargo, Ending, Kind, QUIT_TIMEOUT, Told};
 use crate::reception::tls_record;
 use crate::routing::{Host, HostKind, tls_required};
 use crate::{Mta, RelayLogin};
@@ -28,8 +29,9 @@ use crate::{Mta, RelayLogin};
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 /// For a TLS handshake.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(30);
-/// For the reply to QUIT: the message is settled, only its commit waits.
-const QUIT_TIMEOUT: Duration = Duration::from_secs(2);
+/// For the first reply on a connection that waited: the server may be gone without a word, and a
+/// new connection finds out soon.
+const REUSED_TIMEOUT: Duration = Duration::from_secs(30);
 /// Content is read and sent in pieces of this size.
 const PIECE_OCTETS: usize = 64 * 1024;
 /// Most that is kept of what was said: two short lines for each of a thousand recipients.
@@ -41,6 +43,8 @@ pub(super) struct Talked {
     pub(super) tls: Option<TlsRecord>,
     pub(super) tls_failed: bool,
     pub(super) ending: Ending,
+    /// The connection had waited and was gone before anything was handed over.
+    pub(super) was_stale: bool,
 }
 
 /// A conversation with a host.
@@ -56,6 +60,13 @@ pub(super) struct Conversation<'a> {
     exchange: Option<sasl::Client>,
     logged_in: bool,
     sent: bool,
+    /// The connection that waited for us, until it is taken up.
+    connection: Option<Connection>,
+    /// Transactions on this connection before ours.
+    messages: u32,
+    policy: TlsPolicy,
+    /// The transaction is over, and the connection may wait for the next one.
+    keep: bool,
     outcomes: Option<Vec<Told>>,
     ending: Ending,
     /// What was wrong with our own store.
@@ -90,13 +101,59 @@ impl<'a> Conversation<'a> {
             exchange: None,
             logged_in: false,
             sent: false,
+            connection: None,
+            messages: 0,
+            policy: tls,
+            keep: false,
             outcomes: None,
             ending: Ending::Unreached,
             store_trouble: None,
         }
     }
 
+    /// The next conversation on a connection that waited for it.
+    pub(super) fn resume(self, parked: Parked) -> Self {
+        let Parked { connection, session, tls, messages } = parked;
+        // Only who had logged in where that was wanted has sent anything.
+        Self { connection: Some(connection), session, tls, messages, logged_in: true, ..self }
+    }
+
+    /// Whom the connection leads to.
+    pub(super) fn key(&self) -> Key {
+        Key {
+            address: self.address,
+            host: self.host.name.clone(),
+            kind: self.host.kind,
+            from: self.source(),
+        }
+    }
+
     pub(super) async fn run(mut self) -> Talked {
+        match self.connection.take() {
+            Some(connection) => {
+                let (host, address, before) = (&self.host.name, self.address, self.messages);
+                self.note(&format!(
+                    "connected to {host} at {address} already, for {before} before this one"
+                ));
+                self.ending = Ending::Reached;
+                self.ready().await;
+                self.talk(connection).await;
+            }
+            None => self.connect().await,
+        }
+        let text = "the conversation ended early".to_owned();
+        self.settle_all(&self.silent(Stage::Connect, EnhancedStatus::new(4, 4, 2), text));
+        let results = self.outcomes.unwrap_or_default();
+        Talked {
+            was_stale: self.messages > 0 && results.iter().all(Told::is_of_closed_connection),
+            results,
+            tls: self.tls,
+            tls_failed: self.tls_failed,
+            ending: self.ending,
+        }
+    }
+
+    async fn connect(&mut self) {
         self.note(&format!("connecting to {} at {}", self.host.name, self.address));
         let world = &self.mta.world;
         let from = self.source();
@@ -124,14 +181,6 @@ impl<'a> Conversation<'a> {
                 self.settle_all(&self.silent(Stage::Connect, EnhancedStatus::new(4, 4, 1), text));
             }
             None => self.ending = Ending::GivenUp,
-        }
-        let text = "the conversation ended early".to_owned();
-        self.settle_all(&self.silent(Stage::Connect, EnhancedStatus::new(4, 4, 2), text));
-        Talked {
-            results: self.outcomes.unwrap_or_default(),
-            tls: self.tls,
-            tls_failed: self.tls_failed,
-            ending: self.ending,
         }
     }
 
@@ -192,6 +241,9 @@ impl<'a> Conversation<'a> {
             if self.session.is_closed() {
                 break;
             }
+            if self.keep && self.session.is_ready() {
+                return self.park(connection).await;
+            }
             input.clear();
             match self.read(&mut connection, &mut input, within).await {
                 None => {
@@ -214,6 +266,30 @@ impl<'a> Conversation<'a> {
         }
     }
 
+    /// Lets the connection wait for the next message.
+    async fn park(&mut self, connection: Connection) {
+        let key = self.key();
+        let parked = Parked {
+            connection,
+            session: std::mem::replace(&mut self.session, Session::new(client::Config::default())),
+            tls: self.tls.clone(),
+            messages: self.messages.saturating_add(1),
+        };
+        let clock = &self.mta.world.clock;
+        if let Err(leaving) = self.mta.idle.park(key, parked, clock.monotonic()) {
+            leaving.leave(Arc::clone(clock)).await;
+        }
+    }
+
+    /// Whether the connection may be used once more.
+    fn may_be_kept(&self) -> bool {
+        // What failed to encrypt is no habit.
+        self.policy != TlsPolicy::Never
+            && self.messages.saturating_add(1) < MESSAGES_MAX
+            && self.store_trouble.is_none()
+            && !self.cargo.shutdown.has_begun()
+    }
+
     /// Reads what the server says. `None` when we shut down and the server can have nothing yet:
     /// then nothing is lost by giving up.
     async fn read(
@@ -231,11 +307,15 @@ impl<'a> Conversation<'a> {
         }
     }
 
-    /// The session's own time limit; nothing depends on the reply to QUIT, and the outcome waits
-    /// for it.
+    /// The session's own time limit; nothing depends on the replies to QUIT and RSET, and the
+    /// outcome waits for them.
     fn timeout(&self) -> Duration {
+        let waited_for_us = self.messages > 0 && self.session.stage() == Stage::Mail;
         match self.session.stage() {
             Stage::Quit => QUIT_TIMEOUT,
+            // The reply to RSET.
+            Stage::Idle if self.outcomes.is_some() => QUIT_TIMEOUT,
+            _ if waited_for_us => REUSED_TIMEOUT,
             _ => self.session.timeout(),
         }
     }
@@ -327,7 +407,10 @@ impl<'a> Conversation<'a> {
     /// Logs in first where that is wanted, then sends, then leaves.
     async fn ready(&mut self) {
         if self.sent {
-            self.session.quit();
+            self.keep = self.may_be_kept();
+            if !self.keep {
+                self.session.quit();
+            }
             return;
         }
         if let Some(login) = self.login() {

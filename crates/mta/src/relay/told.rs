@@ -86,6 +86,15 @@ impl Told {
         !self.is_taken() && self.stage == Stage::ContentEnd.as_str() && self.reply.is_none()
     }
 
+    /// Whether it is what a connection does that was closed while it waited: silence before the
+    /// content, or a 421 instead of an answer to MAIL (RFC 5321 §3.8).
+    pub(crate) fn is_of_closed_connection(&self) -> bool {
+        let before_content = [Stage::Idle, Stage::Mail, Stage::Rcpt, Stage::Data];
+        let early = before_content.iter().any(|stage| stage.as_str() == self.stage);
+        let instead = |reply: &RemoteReply| reply.code == 421 && self.stage == Stage::Mail.as_str();
+        self.kind == Kind::NotTaken && early && self.reply.as_ref().is_none_or(instead)
+    }
+
     /// Whether the server has nothing against this recipient, only too many at a time (RFC 5321
     /// §4.5.3.1.10).
     pub(crate) fn is_one_too_many(&self) -> bool {

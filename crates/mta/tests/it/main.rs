@@ -13,6 +13,8 @@ mod reception;
 #[cfg(test)]
 mod reports;
 #[cfg(test)]
+mod sending;
+#[cfg(test)]
 mod support;
 #[cfg(test)]
 mod waiting;

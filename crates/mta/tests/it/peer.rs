@@ -38,6 +38,7 @@ pub(crate) const FULL_EHLO: &str = "250-peer.test\r\n250-PIPELINING\r\n250-8BITM
 /// The server.
 pub(crate) struct Peer {
     pub(crate) address: SocketAddr,
+    rules: Arc<Mutex<Vec<Rule>>>,
     heard: Arc<Mutex<Vec<String>>>,
     count: watch::Receiver<usize>,
     _task: Task,
@@ -52,8 +53,13 @@ impl Peer {
         let rules = Arc::new(Mutex::new(rules.to_vec()));
         let address = listener.local();
         let own = Arc::clone(&heard);
-        let task = Task::start(accept(listener, rules, own, counting));
-        Self { address, heard, count, _task: task }
+        let task = Task::start(accept(listener, Arc::clone(&rules), own, counting));
+        Self { address, rules, heard, count, _task: task }
+    }
+
+    /// From now on, before all other rules.
+    pub(crate) fn now(&self, rule: Rule) {
+        self.rules.lock().unwrap().insert(0, rule);
     }
 
     /// All lines heard so far, contents in one piece each.
