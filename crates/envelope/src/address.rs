@@ -2,12 +2,13 @@
 //!
 //! A local part is kept as what it means, without its quoting, so that `"ada"@example.org`
 //! and `ada@example.org` are equal; printing quotes again where it must. A domain is kept in
-//! lower case.
+//! lower case, and in A-labels, as DNS knows it: `bücher.example` and
+//! `xn--bcher-kva.example` are one domain.
 //!
 //! Standards: RFC 5321 §4.1.2 (Mailbox), §4.1.3 (address literals), §4.5.3.1 (sizes),
-//! RFC 1035 §2.3.4 (labels).
-//! Not here: the header's more liberal address syntax (crate `message`), addresses outside
-//! of ASCII (RFC 6531), which come with SMTPUTF8.
+//! RFC 1035 §2.3.4 (labels), RFC 6531 §3.3 (addresses outside of ASCII).
+//! Not here: the header's more liberal address syntax (crate `message`), whether a peer may
+//! use an address outside of ASCII (crate `smtp`).
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -40,9 +41,6 @@ pub enum AddressError {
     /// A part is longer than its limit.
     #[error("the address or one of its parts is too long")]
     TooLong,
-    /// Letters outside of ASCII, which need SMTPUTF8.
-    #[error("the address has characters outside of ASCII")]
-    NonAscii,
 }
 
 /// A domain name or address literal, in lower case.
@@ -51,10 +49,11 @@ pub enum AddressError {
 pub struct Domain(String);
 
 impl Domain {
-    /// Reads a domain name (`example.org`) or an address literal (`[192.0.2.1]`).
+    /// Reads a domain name (`example.org`, `bücher.example`) or an address literal
+    /// (`[192.0.2.1]`).
     pub fn parse(text: &str) -> Result<Self, AddressError> {
         if !text.is_ascii() {
-            return Err(AddressError::NonAscii);
+            return Self::parse(&a_labels(text)?);
         }
         if let Some(literal) = text.strip_prefix('[') {
             let literal = literal.strip_suffix(']').ok_or(AddressError::Domain)?;
@@ -87,7 +86,7 @@ impl Domain {
         parse_literal(self.0.strip_prefix('[')?.strip_suffix(']')?)
     }
 
-    /// The text, in lower case; brackets included for a literal.
+    /// The text, in lower case and A-labels; brackets included for a literal.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -100,6 +99,20 @@ impl From<IpAddr> for Domain {
             IpAddr::V6(address) => Self(format!("[ipv6:{address}]")),
         }
     }
+}
+
+/// The name as DNS knows it (RFC 6531 §3.7.1). UTS 46 folds case and width on the way.
+fn a_labels(text: &str) -> Result<String, AddressError> {
+    // Each character is one octet or more of the name that comes out.
+    if text.chars().count() > DOMAIN_OCTETS_MAX {
+        return Err(AddressError::TooLong);
+    }
+    let ascii = idna::domain_to_ascii(text).map_err(|_| AddressError::Domain)?;
+    // Full-width forms could turn into anything, brackets and numbers included.
+    if !ascii.is_ascii() || ascii.starts_with('[') {
+        return Err(AddressError::Domain);
+    }
+    Ok(ascii)
 }
 
 /// RFC 5321 §4.1.3: `192.0.2.1` or `IPv6:2001:db8::1`.
@@ -147,9 +160,6 @@ pub struct LocalPart(String);
 impl LocalPart {
     /// Reads a dot-string (`ada.lovelace`) or a quoted string (`"ada lovelace"`).
     pub fn parse(text: &str) -> Result<Self, AddressError> {
-        if !text.is_ascii() {
-            return Err(AddressError::NonAscii);
-        }
         if text.len() > LOCAL_PART_OCTETS_MAX {
             return Err(AddressError::TooLong);
         }
@@ -168,7 +178,10 @@ impl LocalPart {
     /// In lower case: how we compare the local parts of our own domains. Other domains' local
     /// parts are never changed (RFC 5321 §2.4).
     pub fn folded(&self) -> String {
-        self.0.to_ascii_lowercase()
+        match self.0.is_ascii() {
+            true => self.0.to_ascii_lowercase(),
+            false => self.0.to_lowercase(),
+        }
     }
 }
 
@@ -188,11 +201,22 @@ impl fmt::Display for LocalPart {
     }
 }
 
-/// RFC 5321 §4.1.2 Dot-string: atoms joined by single dots.
+/// RFC 5321 §4.1.2 Dot-string: atoms joined by single dots; RFC 6531 §3.3 adds UTF-8.
 fn is_dot_string(text: &str) -> bool {
-    let atext =
-        |octet: u8| octet.is_ascii_alphanumeric() || b"!#$%&'*+-/=?^_`{|}~".contains(&octet);
-    text.split('.').all(|atom| !atom.is_empty() && atom.bytes().all(atext))
+    let atext = |letter: char| {
+        letter.is_ascii_alphanumeric()
+            || "!#$%&'*+-/=?^_`{|}~".contains(letter)
+            || is_utf8_letter(letter)
+    };
+    text.split('.').all(|atom| !atom.is_empty() && atom.chars().all(atext))
+}
+
+/// UTF8-non-ascii of RFC 6531 §3.3, without what ends lines or cannot be seen: controls, spaces,
+/// and marks that turn the direction of what is displayed. Joiners are letters of some scripts.
+fn is_utf8_letter(letter: char) -> bool {
+    let hidden = matches!(letter,
+        '\u{200B}' | '\u{200E}' | '\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{FEFF}');
+    !letter.is_ascii() && !letter.is_control() && !letter.is_whitespace() && !hidden
 }
 
 /// The inside of a quoted string whose first quote is gone (RFC 5321 §4.1.2).
@@ -205,7 +229,7 @@ fn unquote(rest: &str) -> Option<String> {
             '\\' => characters.next()?,
             other => other,
         };
-        if !(' '..='~').contains(&character) {
+        if !(' '..='~').contains(&character) && !is_utf8_letter(character) {
             return None;
         }
         meaning.push(character);
@@ -250,6 +274,12 @@ impl Address {
     /// The part behind the `@`.
     pub fn domain(&self) -> &Domain {
         &self.domain
+    }
+
+    /// Whether it takes SMTPUTF8 to name it to a peer. A domain never needs that: it is kept in
+    /// A-labels.
+    pub fn is_international(&self) -> bool {
+        !self.local.0.is_ascii()
     }
 
     /// The address in lower case: how addresses of our own domains are compared and stored.
@@ -329,11 +359,11 @@ mod tests {
 
     #[test]
     fn addresses_are_local_part_at_domain() {
-        use AddressError::{Domain, LocalPart, NoAt, NonAscii, TooLong};
+        use AddressError::{Domain, LocalPart, NoAt, TooLong};
         let long_local = format!("{}@b", "a".repeat(65));
         let long_label = format!("a@{}.b", "a".repeat(64));
         let long_domain = format!("a@{}b", "a.".repeat(130));
-        let table: [(&str, Result<&str, AddressError>, &str); 24] = [
+        let table: [(&str, Result<&str, AddressError>, &str); 33] = [
             ("ada@example.org", Ok("ada@example.org"), "plain"),
             (
                 "Ada@EXAMPLE.org",
@@ -361,7 +391,16 @@ mod tests {
             ("a@-b.c", Err(Domain), "label with a leading hyphen"),
             (&long_local, Err(TooLong), "RFC 5321 §4.5.3.1.1"),
             (&long_label, Err(TooLong), "RFC 1035 §2.3.4"),
-            ("\u{fc}@b", Err(NonAscii), "needs SMTPUTF8"),
+            ("\u{fc}@b", Ok("\u{fc}@b"), "RFC 6531 §3.3: a local part in UTF-8"),
+            ("\"\u{fc} x\"@b", Ok("\"\u{fc} x\"@b"), "RFC 6531 §3.3: quoted"),
+            ("a@B\u{dc}cher.example", Ok("a@xn--bcher-kva.example"), "U-labels become A-labels"),
+            ("a@XN--bcher-kva.example", Ok("a@xn--bcher-kva.example"), "the same domain"),
+            ("a@\u{4f8b}\u{3002}jp", Ok("a@xn--fsq.jp"), "UTS 46: the ideographic full stop"),
+            ("a@\u{fc}..b", Err(Domain), "empty label"),
+            ("a\u{85}@b", Err(LocalPart), "a control character that ends lines"),
+            ("a\u{2028}@b", Err(LocalPart), "a line separator"),
+            ("a\u{202e}@b", Err(LocalPart), "turns what a reader sees"),
+            ("a\u{3000}b@c", Err(LocalPart), "a space, however wide"),
         ];
         for (text, wanted, why) in table {
             let found = Address::parse(text).map(|address| address.to_string());
@@ -376,6 +415,14 @@ mod tests {
             let address = Address::parse(text).unwrap();
             assert_eq!(Address::parse(&address.to_string()), Ok(address));
         }
+    }
+
+    #[test]
+    fn only_the_local_part_makes_an_address_international() {
+        assert!(Address::parse("\u{fc}@b").unwrap().is_international());
+        assert!(!Address::parse("a@\u{fc}.b").unwrap().is_international());
+        let shout = Address::parse("\u{dc}@b").unwrap();
+        assert_eq!(shout.folded(), Address::parse("\u{fc}@b").unwrap());
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What a sender asks to be told: the delivery status parameters of MAIL and RCPT.
 //!
-//! Standards: RFC 3461 §4 (NOTIFY, ORCPT, RET, ENVID; xtext in §4).
+//! Standards: RFC 3461 §4 (NOTIFY, ORCPT, RET, ENVID; xtext in §4), RFC 6533 §3 (`utf-8`).
 //! Not here: the notices themselves (crate `message` writes them, crate `mta` decides).
 
 use std::fmt;
@@ -129,15 +129,18 @@ pub struct OriginalRecipient {
 }
 
 impl OriginalRecipient {
-    /// An ordinary Internet address: type `rfc822`.
+    /// An ordinary Internet address: type `rfc822`, or `utf-8` outside of ASCII.
     pub fn rfc822(address: &str) -> Result<Self, XtextError> {
-        Self::new("rfc822", address)
+        Self::new(if address.is_ascii() { "rfc822" } else { UTF8 }, address)
     }
 
     /// Takes a decoded value.
     pub fn new(address_type: &str, address: &str) -> Result<Self, XtextError> {
         let atom = |octet: u8| octet.is_ascii_alphanumeric() || octet == b'-' || octet == b'_';
-        let printable = address.bytes().all(|octet| (b' '..=b'~').contains(&octet));
+        let is_utf8 = address_type.eq_ignore_ascii_case(UTF8);
+        let printable = address
+            .chars()
+            .all(|sign| (' '..='~').contains(&sign) || (is_utf8 && is_visible(sign)));
         let octets = address_type.len() + address.len() + 1;
         if address_type.is_empty()
             || !address_type.bytes().all(atom)
@@ -153,12 +156,18 @@ impl OriginalRecipient {
     /// Reads an ORCPT value: `rfc822;Bob@example.org`.
     pub fn from_parameter(text: &str) -> Result<Self, XtextError> {
         let (address_type, address) = text.split_once(';').ok_or(XtextError)?;
-        Self::new(address_type, &decode_xtext(address)?)
+        match address_type.eq_ignore_ascii_case(UTF8) {
+            true => Self::new(address_type, &decode_unitext(address)?),
+            false => Self::new(address_type, &decode_xtext(address)?),
+        }
     }
 
-    /// The value as an ORCPT parameter carries it.
+    /// The value as an ORCPT parameter carries it: always 7-bit, so that it passes every server.
     pub fn to_parameter(&self) -> String {
-        format!("{};{}", self.address_type, encode_xtext(&self.address))
+        match self.address_type.eq_ignore_ascii_case(UTF8) {
+            true => format!("{};{}", self.address_type, unitext(&self.address)),
+            false => format!("{};{}", self.address_type, encode_xtext(&self.address)),
+        }
     }
 
     /// The address type, such as `rfc822`.
@@ -170,6 +179,59 @@ impl OriginalRecipient {
     pub fn address(&self) -> &str {
         &self.address
     }
+}
+
+/// The address type for addresses outside of ASCII (RFC 6533 §3).
+const UTF8: &str = "utf-8";
+/// Most digits of one `\x{…}` (RFC 6533 §3).
+const HEXPOINT_DIGITS_MAX: usize = 6;
+
+/// What may stand in a `utf-8` address outside of ASCII: nothing that ends a line.
+fn is_visible(sign: char) -> bool {
+    !sign.is_ascii() && !sign.is_control() && !matches!(sign, '\u{2028}' | '\u{2029}')
+}
+
+/// An address in the 7-bit form of the `utf-8` type: `\x{FC}@example.org` (RFC 6533 §3,
+/// utf-8-addr-xtext).
+pub fn unitext(address: &str) -> String {
+    let mut encoded = String::with_capacity(address.len());
+    for sign in address.chars() {
+        match sign {
+            '\\' | '+' | '=' => encoded.push_str(&format!("\\x{{{:02X}}}", u32::from(sign))),
+            '!'..='~' => encoded.push(sign),
+            _ => encoded.push_str(&format!("\\x{{{:02X}}}", u32::from(sign))),
+        }
+    }
+    encoded
+}
+
+/// Undoes [`unitext`]. UTF-8 as such may stand there too.
+fn decode_unitext(text: &str) -> Result<String, XtextError> {
+    let mut decoded = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(sign) = rest.chars().next() {
+        rest = rest.get(sign.len_utf8()..).unwrap_or_default();
+        match sign {
+            '\\' => {
+                let (digits, behind) = rest
+                    .strip_prefix("x{")
+                    .and_then(|rest| rest.split_once('}'))
+                    .ok_or(XtextError)?;
+                let hexadecimal = digits.bytes().all(|octet| octet.is_ascii_hexdigit());
+                if !(2..=HEXPOINT_DIGITS_MAX).contains(&digits.len()) || !hexadecimal {
+                    return Err(XtextError);
+                }
+                let point = u32::from_str_radix(digits, 16).map_err(|_| XtextError)?;
+                decoded.push(char::from_u32(point).ok_or(XtextError)?);
+                rest = behind;
+            }
+            '+' | '=' => return Err(XtextError),
+            '!'..='~' => decoded.push(sign),
+            sign if is_visible(sign) => decoded.push(sign),
+            _ => return Err(XtextError),
+        }
+    }
+    Ok(decoded)
 }
 
 /// The value is not well-formed: bad xtext, an octet that is not printable ASCII, or too long.
@@ -247,6 +309,36 @@ mod tests {
         for text in ["a+0D+0Ab", "a+0db", "a+", "a+4", "a=b", "a b", "a\u{e9}"] {
             assert_eq!(EnvelopeId::from_xtext(text), Err(XtextError), "{text:?}");
         }
+    }
+
+    #[test]
+    fn utf8_addresses_are_read_in_both_forms_and_written_in_seven_bits() {
+        let wanted = Ok("\u{fc}+x@b".to_owned());
+        #[rustfmt::skip]
+        let rows = [
+            (r"utf-8;\x{FC}\x{2B}x@b",         wanted.clone(),  "RFC 6533 §3: utf-8-addr-xtext"),
+            ("utf-8;\u{fc}\\x{2B}x@b",          wanted.clone(),  "RFC 6533 §3: utf-8-addr-unitext"),
+            (r"UTF-8;\x{fc}\x{2b}x@b",         wanted,          "types and digits ignore case"),
+            (r"utf-8;a\x{0D}\x{0A}b@c",        Err(XtextError), "a line end"),
+            (r"utf-8;a\x{2028}b@c",            Err(XtextError), "another one"),
+            (r"utf-8;a\x{D800}@c",             Err(XtextError), "half of a surrogate pair"),
+            (r"utf-8;a\x{0000041}@c",          Err(XtextError), "RFC 6533 §3: 2 to 6 digits"),
+            (r"utf-8;a\x{41@c",                Err(XtextError), "not closed"),
+            (r"utf-8;a+2B@c",                  Err(XtextError), "RFC 6533 §3: no xtext in it"),
+            ("rfc822;\u{fc}@b",                Err(XtextError), "RFC 3461 §4: xtext is ASCII"),
+        ];
+        for (text, wanted, why) in rows {
+            let found = OriginalRecipient::from_parameter(text);
+            let address = found.clone().map(|original| original.address().to_owned());
+            assert_eq!(address, wanted, "{text}: {why}");
+            if let Ok(original) = found {
+                let written = original.to_parameter();
+                assert!(written.is_ascii(), "{written}");
+                assert_eq!(OriginalRecipient::from_parameter(&written), Ok(original));
+            }
+        }
+        let ours = OriginalRecipient::rfc822("\u{fc}@b").unwrap();
+        assert_eq!(ours.to_parameter(), r"utf-8;\x{FC}@b");
     }
 
     #[test]

@@ -5,7 +5,7 @@
 //! Values are parsed once, at the edge, and cannot be wrong afterwards.
 //!
 //! Standards: RFC 5321 §4.1.2 (paths and mailboxes), RFC 3461 (delivery status
-//! notification parameters), RFC 3463 (enhanced status codes), RFC 5598 (vocabulary).
+//! notification parameters), RFC 6531 §3.3 and §3.4 (UTF-8), RFC 3463 (enhanced status codes), RFC 5598 (vocabulary).
 //! Not here: header fields and addressees (crate `message`), SMTP syntax around a path
 //! (crate `smtp`), who an address belongs to (crate `directory`).
 
@@ -19,7 +19,7 @@ pub use address::{
 };
 pub use dsn::{
     ENVELOPE_ID_OCTETS_MAX, EnvelopeId, Notify, ORIGINAL_RECIPIENT_OCTETS_MAX, OriginalRecipient,
-    Return, XtextError,
+    Return, XtextError, unitext,
 };
 pub use status::EnhancedStatus;
 
@@ -38,6 +38,9 @@ pub struct Envelope {
     pub envelope_id: Option<EnvelopeId>,
     /// What the content may contain (RFC 6152 §2).
     pub body: BodyType,
+    /// Whether SMTPUTF8 goes with it (RFC 6531 §3.4): an address or the header has UTF-8.
+    #[serde(default)]
+    pub smtputf8: bool,
 }
 
 /// One recipient of an envelope, with what its sender wants to hear about it.
@@ -49,6 +52,15 @@ pub struct Recipient {
     pub notify: Option<Notify>,
     /// The address that the sender first wrote (RFC 3461 §4.2).
     pub original: Option<OriginalRecipient>,
+}
+
+impl Envelope {
+    /// Whether an address in it can be told only to a peer that knows SMTPUTF8.
+    pub fn is_international(&self) -> bool {
+        let international = |address: &Address| address.is_international();
+        self.reverse_path.address().is_some_and(international)
+            || self.recipients.iter().any(|to| to.address.is_international())
+    }
 }
 
 impl Recipient {

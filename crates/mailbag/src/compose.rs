@@ -70,9 +70,6 @@ impl ComposeError {
     pub(crate) fn remedy(&self) -> String {
         match self {
             Self::NoRecipient => "name one with --to",
-            Self::Address { source: AddressError::NonAscii, .. } => {
-                "addresses outside of ASCII are not available in this version"
-            }
             Self::Address { .. } => "write ADDRESS or 'NAME <ADDRESS>'",
             Self::Draft(_) => "change that and send again",
             Self::NoMessage => "give a file with header fields, an empty line and a text",
@@ -151,6 +148,12 @@ pub fn without_bcc(content: &[u8]) -> Vec<u8> {
     let mut octets = section.rewritten("", &["Bcc"], "");
     octets.extend_from_slice(content.get(section.end()..).unwrap_or_default());
     octets
+}
+
+/// Whether the header has UTF-8, which takes SMTPUTF8 (RFC 6531 §3.4).
+pub fn has_utf8_header(content: &[u8]) -> bool {
+    let header = content.get(..HeaderSection::parse(content).end()).unwrap_or_default();
+    !header.is_ascii() && std::str::from_utf8(header).is_ok()
 }
 
 fn with_fields(content: &[u8], below: &str) -> Vec<u8> {
@@ -351,6 +354,15 @@ mod tests {
     }
 
     #[test]
+    fn an_address_in_utf8_makes_the_header_utf8() {
+        let to = ["jürgen@example.net".to_owned()];
+        let wanted = Wanted { to: to.to_vec(), ..Wanted::default() };
+        let letter = compose(&world(), &ada(), wanted).unwrap();
+        assert_eq!(list(&letter.recipients), to, "RFC 6531 §3.3");
+        assert!(has_utf8_header(&letter.content), "RFC 6531 §3.4: SMTPUTF8 is asked for");
+    }
+
+    #[test]
     fn what_cannot_be_sent_is_refused() {
         let to = |text: &str| Wanted { to: vec![text.to_owned()], ..Wanted::default() };
         #[rustfmt::skip]
@@ -359,7 +371,7 @@ mod tests {
             (to("bob"), "not an address", "no domain"),
             (to(""), "not an address", "empty"),
             (to("bob@example.net\r\nBcc: eve@example.com"), "", "a second field"),
-            (to("jürgen@example.net"), "outside of ASCII", "needs SMTPUTF8"),
+            (to("j\u{85}rgen@example.net"), "not an address", "a control character"),
             (Wanted { subject: "a\r\nBcc: eve@example.com".to_owned(), ..to("b@c") }, "line break", "injection"),
         ];
         for (wanted, text, why) in table {

@@ -213,13 +213,15 @@ async fn send_letter(
     for numbers in due.chunks(RECIPIENTS_MAX) {
         let wanted = |number: &u32| summary.recipients.iter().find(|to| to.number == *number);
         let recipients = numbers.iter().filter_map(wanted).map(|to| to.recipient.clone());
-        let envelope = Envelope {
+        let mut envelope = Envelope {
             reverse_path: summary.reverse_path.clone(),
             recipients: recipients.collect(),
             ret: summary.ret,
             envelope_id: summary.envelope_id.clone(),
             body: summary.body,
+            smtputf8: compose::has_utf8_header(&content),
         };
+        envelope.smtputf8 |= envelope.is_international();
         let began_at = bag.store().await?.now();
         let parcel = Parcel { envelope, content: &content };
         let sent = match bag.meanwhile(submitter.is_open()).await {

@@ -156,6 +156,11 @@ impl Submitter {
             let fates = vec![Fate::Impossible { reason }; recipients];
             return Ok(Sent { fates, stage: Stage::Mail.as_str(), transcript: String::new() });
         }
+        if parcel.envelope.is_international() && !self.session.capabilities().smtputf8 {
+            let reason = "this server takes no addresses outside of ASCII (SMTPUTF8)".to_owned();
+            let fates = vec![Fate::Impossible { reason }; recipients];
+            return Ok(Sent { fates, stage: Stage::Mail.as_str(), transcript: String::new() });
+        }
         self.session.send(&parcel.envelope, u64::try_from(parcel.content.len()).ok());
         let mut accepted = Vec::new();
         let mut before_end = Some(before_end);

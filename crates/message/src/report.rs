@@ -11,7 +11,7 @@
 //! A report is sent with the null reverse-path, and never because of a message that has one
 //! (RFC 5321 §4.5.5): otherwise two servers could report to each other for ever.
 //!
-//! Standards: RFC 3464 (delivery status), RFC 6522 (multipart/report), RFC 3834
+//! Standards: RFC 3464 (delivery status), RFC 6533 §3 and §4 (addresses outside of ASCII), RFC 6522 (multipart/report), RFC 3834
 //! (Auto-Submitted), RFC 8098 (disposition).
 //! Not here: when to report (crate `mta`).
 
@@ -135,13 +135,37 @@ impl Returned {
 
 impl Returned {
     /// The last part of a report.
-    fn into_part(self) -> Option<Assembly> {
-        match self {
-            Self::Nothing => None,
-            Self::Message(octets) => Some(Assembly::untouched("message/rfc822", octets)),
-            Self::Header(octets) => Some(Assembly::untouched("text/rfc822-headers", octets)),
-        }
+    fn into_part(self, reach: Reach) -> Option<Assembly> {
+        let (kind, octets) = match (self, reach) {
+            (Self::Nothing, _) => return None,
+            (Self::Message(octets), Reach::Plain) => ("message/rfc822", octets),
+            (Self::Message(octets), Reach::Global) => ("message/global", octets),
+            (Self::Header(octets), Reach::Plain) => ("text/rfc822-headers", octets),
+            (Self::Header(octets), Reach::Global) => ("message/global-headers", octets),
+        };
+        Some(Assembly::untouched(kind, octets))
     }
+
+    /// Whether its header has UTF-8, so that its author uses SMTPUTF8.
+    fn is_international(&self) -> bool {
+        let header = match self {
+            Self::Nothing => return false,
+            Self::Header(octets) => octets.as_slice(),
+            Self::Message(octets) => {
+                octets.get(..HeaderSection::parse(octets).end()).unwrap_or_default()
+            }
+        };
+        !header.is_ascii() && std::str::from_utf8(header).is_ok()
+    }
+}
+
+/// What the reader of a report is known to understand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reach {
+    /// The types of RFC 3464.
+    Plain,
+    /// Those of RFC 6533 too: he uses addresses or headers in UTF-8 himself.
+    Global,
 }
 
 /// A delivery report being written.
@@ -184,12 +208,20 @@ impl DeliveryReport {
             return Err(DraftError::Missing("recipient to report on"));
         }
         let header = self.header()?;
-        let status = self.delivery_status();
+        let reach = match !self.to.address.is_ascii() || self.returned.is_international() {
+            true => Reach::Global,
+            false => Reach::Plain,
+        };
+        let kind = match reach {
+            Reach::Plain => "message/delivery-status",
+            Reach::Global => "message/global-delivery-status",
+        };
+        let status = self.delivery_status(reach);
         let mut parts = vec![
             Assembly::text(&self.text, "plain"),
-            Assembly::untouched("message/delivery-status", status.into_bytes()),
+            Assembly::untouched(kind, status.into_bytes()),
         ];
-        parts.extend(self.returned.into_part());
+        parts.extend(self.returned.into_part(reach));
         let body = Assembly::multipart("report; report-type=delivery-status", parts, random);
         Ok(body.into_message(header))
     }
@@ -209,7 +241,7 @@ impl DeliveryReport {
 
     /// The body of message/delivery-status (RFC 3464 §2.1): a group of fields for the message,
     /// then one for each recipient.
-    fn delivery_status(&self) -> String {
+    fn delivery_status(&self, reach: Reach) -> String {
         let mut writer = FieldWriter::default();
         if let Some(id) = &self.envelope_id {
             writer.plain("Original-Envelope-Id", id.as_str());
@@ -220,19 +252,20 @@ impl DeliveryReport {
         }
         for recipient in &self.recipients {
             writer.blank_line();
-            recipient.write(&mut writer);
+            recipient.write(&mut writer, reach);
         }
         writer.finish()
     }
 }
 
 impl ReportRecipient {
-    fn write(&self, writer: &mut FieldWriter) {
+    fn write(&self, writer: &mut FieldWriter, reach: Reach) {
         if let Some(original) = &self.original_recipient {
-            let value = format!("{}; {}", original.address_type(), original.address());
-            writer.plain("Original-Recipient", &value);
+            let (kind, address) = (original.address_type(), original.address());
+            write_recipient(writer, reach, ("Original-Recipient", kind), address);
         }
-        writer.plain("Final-Recipient", &format!("rfc822; {}", self.final_recipient));
+        let kind = if self.final_recipient.is_ascii() { "rfc822" } else { "utf-8" };
+        write_recipient(writer, reach, ("Final-Recipient", kind), &self.final_recipient);
         writer.plain("Action", self.action.as_str());
         writer.plain("Status", &self.status.to_string());
         if let Some(host) = &self.remote_mta {
@@ -247,6 +280,20 @@ impl ReportRecipient {
         if let Some(date) = self.will_retry_until {
             writer.plain("Will-Retry-Until", &date.to_string());
         }
+    }
+}
+
+/// A recipient's field. Where UTF-8 may not stand it is written in 7 bits (RFC 6533 §3).
+fn write_recipient(
+    writer: &mut FieldWriter,
+    reach: Reach,
+    (name, kind): (&str, &str),
+    address: &str,
+) {
+    match reach {
+        _ if address.is_ascii() => writer.plain(name, &format!("{kind}; {address}")),
+        Reach::Plain => writer.plain(name, &format!("{kind}; {}", envelope::unitext(address))),
+        Reach::Global => writer.utf8(name, &format!("{kind}; {address}")),
     }
 }
 

@@ -115,11 +115,14 @@ pub(crate) fn envelope_for(
     summary: &store::Summary,
     recipients: &[&store::RecipientView],
 ) -> Envelope {
-    Envelope {
+    let mut envelope = Envelope {
         reverse_path: summary.reverse_path.clone(),
         recipients: recipients.iter().map(|view| view.recipient.clone()).collect(),
         ret: summary.ret,
         envelope_id: summary.envelope_id.clone(),
         body: summary.body,
-    }
+        smtputf8: summary.origin.is_smtputf8(),
+    };
+    envelope.smtputf8 |= envelope.is_international();
+    envelope
 }

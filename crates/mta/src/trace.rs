@@ -3,7 +3,7 @@
 //! `Received` stands at the top of the shared content; `Return-Path` and `Delivered-To` are an
 //! entry's own and are kept beside it.
 //!
-//! Standards: RFC 5321 §4.4 (trace), RFC 3848 (keywords of `with`), RFC 8314 §7.4 (TLS).
+//! Standards: RFC 5321 §4.4 (trace), RFC 3848 (keywords of `with`), RFC 6531 §4.3 (with UTF8), RFC 8314 §7.4 (TLS).
 //! Not here: reading them (crate `message`).
 
 use std::fmt::Write;
@@ -70,6 +70,18 @@ pub(crate) fn protocol(extended: bool, tls: bool, login: bool) -> &'static str {
     }
 }
 
+/// The keyword for a transaction with SMTPUTF8 (RFC 6531 §4.3).
+pub(crate) fn with_utf8(protocol: &'static str) -> &'static str {
+    match protocol {
+        "ESMTP" => "UTF8SMTP",
+        "ESMTPS" => "UTF8SMTPS",
+        "ESMTPA" => "UTF8SMTPA",
+        "ESMTPSA" => "UTF8SMTPSA",
+        // HELO has no extensions.
+        other => other,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -110,5 +122,7 @@ mod tests {
         assert_eq!(protocol(false, true, false), "SMTP", "RFC 3848: HELO has no variants");
         assert_eq!(protocol(true, true, true), "ESMTPSA");
         assert_eq!(protocol(true, true, false), "ESMTPS");
+        assert_eq!(with_utf8(protocol(true, true, true)), "UTF8SMTPSA", "RFC 6531 §4.3");
+        assert_eq!(with_utf8(protocol(true, false, false)), "UTF8SMTP", "RFC 6531 §4.3");
     }
 }

@@ -38,6 +38,7 @@ pub use event::{Answer, Event, Fault, ForwardPath, Hello, Interrupt, Recipient, 
 use self::bdat::{Chunk, Unwanted};
 use self::command::{TLS_HELLO, Verb};
 use self::content::Content;
+use self::path::Letters;
 use self::penalty::Penalty;
 use crate::input::{Input, Line};
 use crate::limits::{AUTH_LINE_OCTETS_MAX, SERVER_TIMEOUT};
@@ -87,7 +88,7 @@ enum Question {
     Connect,
     Hello(Greeting),
     Login,
-    Sender,
+    Sender(Letters),
     Recipient,
     ContentBegins,
     ContentEnds,
@@ -104,6 +105,8 @@ enum Greeting {
 /// An accepted MAIL and what followed it.
 #[derive(Debug, Default)]
 struct Transaction {
+    /// What its addresses may be written in.
+    letters: Letters,
     accepted: usize,
     refused: usize,
     /// The chunk of a first BDAT, while the caller decides.
@@ -374,8 +377,8 @@ impl Session {
                 self.say(&reply);
                 return;
             }
-            Question::Sender => {
-                self.transaction = Some(Transaction::default());
+            Question::Sender(letters) => {
+                self.transaction = Some(Transaction { letters, ..Transaction::default() });
                 said(250, EnhancedStatus::new(2, 1, 0), "Sender ok")
             }
             Question::Recipient => {

@@ -48,7 +48,7 @@ pub struct Origin {
     pub peer: Option<IpAddr>,
     /// What the peer called itself.
     pub helo: Option<String>,
-    /// RFC 3848 keyword, such as `ESMTPS`.
+    /// RFC 3848 keyword, such as `ESMTPS`, or RFC 6531 §4.3: `UTF8SMTPS`.
     pub protocol: Option<String>,
     /// TLS of the connection.
     pub tls: Option<TlsRecord>,
@@ -60,6 +60,12 @@ impl Origin {
     /// Of a kind, with nothing else known.
     pub fn of(kind: OriginKind) -> Self {
         Self { kind, peer: None, helo: None, protocol: None, tls: None, account: None }
+    }
+
+    /// Whether it came in a transaction with SMTPUTF8, as the protocol's keyword tells
+    /// (RFC 6531 §4.3).
+    pub fn is_smtputf8(&self) -> bool {
+        self.protocol.as_deref().is_some_and(|keyword| keyword.starts_with("UTF8"))
     }
 }
 

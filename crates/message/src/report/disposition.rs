@@ -108,7 +108,7 @@ impl DispositionReport {
             Assembly::text(&self.text, "plain"),
             Assembly::untouched("message/disposition-notification", fields.finish().into_bytes()),
         ];
-        parts.extend(self.returned.into_part());
+        parts.extend(self.returned.into_part(super::Reach::Plain));
         let sub = "report; report-type=disposition-notification";
         Ok(Assembly::multipart(sub, parts, random).into_message(header.finish()))
     }

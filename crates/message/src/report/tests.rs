@@ -61,6 +61,28 @@ fn a_written_report_is_read_again() {
 }
 
 #[test]
+fn addresses_outside_of_ascii_are_told_in_a_form_that_the_reader_knows() {
+    let utf8_header = "From: \u{fc}@example.net\r\n\r\n".as_bytes().to_vec();
+    let (plain, global) = (r"utf-8; b\x{F6}b@example.org", "utf-8; b\u{f6}b@example.org");
+    #[rustfmt::skip]
+    let rows = [
+        ("ada@example.net", Returned::Header(ORIGINAL.to_vec()), plain, "delivery-status", "RFC 6533 §3: 7-bit"),
+        ("ada@example.net", Returned::Header(utf8_header), global, "global-delivery-status", "RFC 6533 §4: he has UTF-8"),
+        ("\u{e4}da@example.net", Returned::Nothing, global, "global-delivery-status", "RFC 6533 §4: likewise"),
+    ];
+    for (to, returned, wanted, kind, why) in rows {
+        let mut report = report(returned);
+        report.to = Mailbox::new(to);
+        report.recipients[0].final_recipient = "b\u{f6}b@example.org".to_owned();
+        let sealed = report.seal(&mut || 7).unwrap();
+        let text = String::from_utf8_lossy(sealed.octets()).into_owned();
+        assert!(text.contains(&format!("Final-Recipient: {wanted}\r\n")), "{why}: {text}");
+        assert!(text.contains(&format!("Content-Type: message/{kind}\r\n")), "{why}: {text}");
+        assert!(read(&Message::parse(sealed.octets())).is_some(), "{why}");
+    }
+}
+
+#[test]
 fn only_the_header_goes_back_where_that_is_wanted() {
     let returned = Returned::from_content(ORIGINAL, Return::Headers);
     let sealed = report(returned).seal(&mut || 7).unwrap();

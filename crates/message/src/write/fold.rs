@@ -113,7 +113,6 @@ impl FieldWriter {
     /// Writes a field whose value may come from a stranger and must be plain ASCII: what is
     /// not becomes `?`, line breaks become spaces.
     pub(crate) fn plain(&mut self, name: &str, value: &str) {
-        self.begin(name);
         let clean: String = value
             .chars()
             .map(|sign| match sign {
@@ -122,6 +121,17 @@ impl FieldWriter {
                 _ => '?',
             })
             .collect();
+        self.words(name, &clean);
+    }
+
+    /// Writes a field that may have UTF-8 (RFC 6532); what would end a line becomes a space.
+    pub(crate) fn utf8(&mut self, name: &str, value: &str) {
+        let clean = value.replace(char::is_control, " ");
+        self.words(name, &clean);
+    }
+
+    fn words(&mut self, name: &str, clean: &str) {
+        self.begin(name);
         for word in clean.split_ascii_whitespace() {
             let mut rest = word;
             while let Some((piece, after)) = rest.split_at_checked(WORD_OCTETS_MAX) {

@@ -104,15 +104,18 @@ impl SmtpDrive {
         };
         let (id, at) = (mta.new_id(), mta.now());
         let extended = self.hello.as_ref().is_some_and(|hello| hello.extended);
+        let keyword = trace::protocol(extended, self.tls.is_some(), self.login.is_some());
         let received = trace::received(&trace::Reception {
             helo: self.hello.as_ref().map_or("unknown", |hello| hello.name.as_str()),
             peer: self.peer,
             by: &mta.config.hostname,
-            protocol: trace::protocol(extended, self.tls.is_some(), self.login.is_some()),
+            protocol: if transaction.sender.smtputf8 { trace::with_utf8(keyword) } else { keyword },
             tls: self.tls.as_ref(),
             id,
             only_recipient: match transaction.recipients.as_slice() {
-                [only] => Some(&only.address),
+                // UTF-8 in this field alone would keep the message from servers without
+                // SMTPUTF8, where an alias leads to (RFC 6531 §3.7.3).
+                [only] if !only.address.is_international() => Some(&only.address),
                 _ => None,
             },
             at,
@@ -184,7 +187,7 @@ impl SmtpDrive {
         let Arrived { id, at, sender, received, whole } = arrived;
         let Whole { content, head, facts, announcement, .. } = whole;
         let Facts { message_id, completed, .. } = facts;
-        let origin = self.origin();
+        let origin = self.origin(&sender);
         let mut events = vec![NewEvent::new(
             at,
             Happening::Received {
@@ -231,9 +234,10 @@ impl SmtpDrive {
         (accept, announcement)
     }
 
-    fn origin(&self) -> Origin {
+    fn origin(&self, sender: &server::Sender) -> Origin {
         let extended = self.hello.as_ref().is_some_and(|hello| hello.extended);
-        let protocol = trace::protocol(extended, self.tls.is_some(), self.login.is_some());
+        let keyword = trace::protocol(extended, self.tls.is_some(), self.login.is_some());
+        let protocol = if sender.smtputf8 { trace::with_utf8(keyword) } else { keyword };
         Origin {
             kind: match self.reception.config.service {
                 Service::Smtp { .. } => OriginKind::Reception,

@@ -2,7 +2,10 @@
 //!
 //! Standards: RFC 5321 §3.3, §4.5.3.2 (timeouts), RFC 3207 (STARTTLS), RFC 6152 §3 (8-bit
 //! content), RFC 4954 (login at a smart host).
-//! Not here: the syntax (crate `smtp`), what follows from an answer (`queue`).
+//! Not here: the syntax (crate `smtp`), what a server can take (`fit`), what follows from an
+//! answer (`queue`).
+
+mod fit;
 
 use std::future::pending;
 use std::net::{IpAddr, SocketAddr};
@@ -19,6 +22,7 @@ use smtp::client::{
 };
 use store::{StoreError, TlsRecord};
 
+use self::fit::Fit;
 use super::pool::{Key, MESSAGES_MAX, Parked};
 use super::{Cargo, Ending, Kind, QUIT_TIMEOUT, Told};
 use crate::reception::tls_record;
@@ -67,6 +71,7 @@ pub(super) struct Conversation<'a> {
     policy: TlsPolicy,
     /// The transaction is over, and the connection may wait for the next one.
     keep: bool,
+    fit: Fit,
     outcomes: Option<Vec<Told>>,
     ending: Ending,
     /// What was wrong with our own store.
@@ -105,6 +110,7 @@ impl<'a> Conversation<'a> {
             messages: 0,
             policy: tls,
             keep: false,
+            fit: Fit::default(),
             outcomes: None,
             ending: Ending::Unreached,
             store_trouble: None,
@@ -283,9 +289,11 @@ impl<'a> Conversation<'a> {
 
     /// Whether the connection may be used once more.
     fn may_be_kept(&self) -> bool {
+        // RFC 9422 §4.1: it may want fewer than we would send.
+        let theirs = self.session.capabilities().limits.transactions_max.unwrap_or(u32::MAX);
         // What failed to encrypt is no habit.
         self.policy != TlsPolicy::Never
-            && self.messages.saturating_add(1) < MESSAGES_MAX
+            && self.messages.saturating_add(1) < MESSAGES_MAX.min(theirs)
             && self.store_trouble.is_none()
             && !self.cargo.shutdown.has_begun()
     }
@@ -349,7 +357,8 @@ impl<'a> Conversation<'a> {
             }
             Event::ContentWanted => self.content(connection).await,
             Event::TransactionDone(outcomes) => {
-                self.outcomes = Some(outcomes.iter().map(|outcome| self.told(outcome)).collect());
+                let told = outcomes.iter().map(|outcome| self.told(outcome)).collect();
+                self.outcomes = Some(self.fit.completed(told));
             }
             Event::Closed(client::Ending::Failed(outcome)) => {
                 self.settle_all(&self.told(&outcome));
@@ -420,14 +429,28 @@ impl<'a> Conversation<'a> {
                 None => return self.fail_login("the smart host offers no login that we know"),
             }
         }
-        if let Some(told) = self.cannot_carry().await {
-            self.note(&told.text);
-            self.settle_all(&told);
-            self.session.quit();
-            return;
+        match self.fit().await {
+            Ok(fit) => self.fit = fit,
+            Err(told) => {
+                self.note(&told.text);
+                self.settle_all(&told);
+                self.session.quit();
+                return;
+            }
         }
         self.sent = true;
-        self.session.send(self.cargo.envelope, Some(self.cargo.octets));
+        let mut octets = self.cargo.octets;
+        if let Some(converted) = &self.fit.converted {
+            octets = converted.len() as u64;
+            self.note("the content is made 7-bit, as this server takes no 8-bit content");
+        }
+        match self.fit.is_plain(self.cargo.envelope) {
+            true => self.session.send(self.cargo.envelope, Some(octets)),
+            false => {
+                let fitted = self.fit.envelope(self.cargo.envelope);
+                self.session.send(&fitted, Some(octets));
+            }
+        }
     }
 
     fn login(&self) -> Option<&'a RelayLogin> {
@@ -467,28 +490,6 @@ impl<'a> Conversation<'a> {
         self.session.quit();
     }
 
-    /// Why this server cannot get the content as it is. RFC 6152 §3: 8-bit content must not go to
-    /// a server that does not offer 8BITMIME. Converting it would break its signatures, and is not
-    /// done here; so the sender hears of it, unless another host can take it.
-    async fn cannot_carry(&self) -> Option<Told> {
-        if self.session.capabilities().eight_bit_mime {
-            return None;
-        }
-        let mut offset = 0u64;
-        loop {
-            // What is wrong with our store is found out again when it is sent.
-            let Ok(Some(piece)) = self.piece(offset).await else { return None };
-            if !piece.is_ascii() {
-                let text = format!(
-                    "{} takes no 8-bit content (RFC 6152), which this message has",
-                    self.host.name
-                );
-                return Some(self.silent(Stage::Hello, EnhancedStatus::new(5, 6, 3), text));
-            }
-            offset = offset.saturating_add(piece.len() as u64);
-        }
-    }
-
     /// The piece of the content at `offset`; `None` behind the last one. Less than all of it is
     /// an error, never the end: nobody shall get half a message for a whole one.
     async fn piece(&self, offset: u64) -> Result<Option<Bytes>, StoreError> {
@@ -506,11 +507,19 @@ impl<'a> Conversation<'a> {
         Ok(Some(piece))
     }
 
+    /// Like [`piece`](Self::piece), of the content as this server gets it.
+    async fn fitted_piece(&self, offset: u64) -> Result<Option<Bytes>, StoreError> {
+        let Some(converted) = &self.fit.converted else { return self.piece(offset).await };
+        let begin = usize::try_from(offset).unwrap_or(usize::MAX).min(converted.len());
+        let end = begin.saturating_add(PIECE_OCTETS).min(converted.len());
+        Ok((begin < end).then(|| converted.slice(begin..end)))
+    }
+
     /// Streams the content; never holds more than a piece of it.
     async fn content(&mut self, connection: &mut Connection) {
         let mut offset = 0u64;
         loop {
-            let piece = match self.piece(offset).await {
+            let piece = match self.fitted_piece(offset).await {
                 Ok(Some(piece)) => piece,
                 Ok(None) => break,
                 Err(error) => {

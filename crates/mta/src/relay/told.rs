@@ -76,6 +76,11 @@ impl Told {
         Self { stage: STAGE_OURS, kind, status, host: None, reply: None, text }
     }
 
+    /// The server said beforehand that it takes fewer recipients at a time (RFC 9422 §4.2).
+    pub(crate) fn one_too_many(host: &str, text: String) -> Self {
+        Self::silent(Stage::Rcpt, host, EnhancedStatus::new(4, 5, 3), text)
+    }
+
     /// Whether the next server has it.
     pub(crate) fn is_taken(&self) -> bool {
         matches!(self.kind, Kind::Taken | Kind::TakenAndTold)
@@ -99,7 +104,8 @@ impl Told {
     /// §4.5.3.1.10).
     pub(crate) fn is_one_too_many(&self) -> bool {
         let code = self.reply.as_ref().map(|reply| reply.code);
-        self.stage == Stage::Rcpt.as_str() && code == Some(452)
+        let said_before = self.reply.is_none() && self.status == EnhancedStatus::new(4, 5, 3);
+        self.stage == Stage::Rcpt.as_str() && (code == Some(452) || said_before)
     }
 
     /// Whether it is about the host as such, and not about this message.

@@ -15,8 +15,8 @@ use crate::support::{Ports, System, Typist, Wishes};
 const LETTER: &str = "From: ada@a.test\r\nSubject: hello\r\n\r\nDear Bob\r\n";
 
 /// A system, and servers elsewhere on one port at addresses of their own.
-struct Net {
-    a: System,
+pub(crate) struct Net {
+    pub(crate) a: System,
     zone: Arc<Zone>,
     port: u16,
     hosts: u8,
@@ -24,7 +24,7 @@ struct Net {
 
 impl Net {
     /// Whose retries come after `retry`.
-    async fn new(retry: Duration) -> Self {
+    pub(crate) async fn new(retry: Duration) -> Self {
         let zone = Arc::new(Zone::new());
         let ports = Ports::bind().await;
         // A port that is free on one loopback address hardly ever is taken on the next.
@@ -47,18 +47,18 @@ impl Net {
     }
 
     /// A server of `domain`, behind those that it has.
-    async fn peer(&mut self, domain: &str, rules: &[Rule]) -> Peer {
+    pub(crate) async fn peer(&mut self, domain: &str, rules: &[Rule]) -> Peer {
         let at = self.host(domain);
         Peer::start(at, rules).await
     }
 
-    async fn author(&self) -> Typist {
+    pub(crate) async fn author(&self) -> Typist {
         self.a.author("ada@a.test").await
     }
 }
 
 /// The reason and reply of the event that settled or put off a recipient.
-fn last_words(view: &SubmissionView) -> String {
+pub(crate) fn last_words(view: &SubmissionView) -> String {
     let told = |happening: &Happening| match happening {
         Happening::Deferred { reply, .. } | Happening::Failed { reply } => Some(reply.clone()),
         Happening::Accepted { reply, .. } => Some(Some(reply.clone())),
@@ -74,7 +74,8 @@ fn last_words(view: &SubmissionView) -> String {
 const LATER: Duration = Duration::from_secs(3600);
 const NO_8BIT: &str = "250-peer.test\r\n250-PIPELINING\r\n250 SIZE";
 const WITH_TLS: &str = "250-peer.test\r\n250-8BITMIME\r\n250 STARTTLS";
-const EIGHT_BIT: &str = "From: ada@a.test\r\nSubject: hello\r\n\r\nGr\u{fc}\u{df}e\r\n";
+const SIGNED: &str = "From: ada@a.test\r\nContent-Type: multipart/signed; boundary=s\r\n\r\n--s\r\n\r\n\
+     Gr\u{fc}\u{df}e\r\n--s\r\nContent-Type: a/b\r\n\r\n--s--\r\n";
 
 #[tokio::test]
 async fn what_a_host_says_decides() {
@@ -101,7 +102,7 @@ async fn what_a_host_says_decides() {
         (&[on(".", "552 5.3.4 too big")], LETTER, Failed, "552 too big", "no to the content"),
         (&[on(".", CUT)], LETTER, Deferred, "get it twice", "R2: perhaps it has the message"),
         (&[on("EHLO", NO_8BIT)], LETTER, Accepted, "250 taken", "RFC 6152 §3: 7-bit content needs nothing"),
-        (&[on("EHLO", NO_8BIT)], EIGHT_BIT, Failed, "takes no 8-bit content", "RFC 6152 §3: never sent as it is"),
+        (&[on("EHLO", NO_8BIT)], SIGNED, Failed, "takes no 8-bit content", "RFC 6152 §3: never sent as it is"),
         (&[on("EHLO", WITH_TLS), on("STARTTLS", "454 4.7.0 not now")], LETTER, Accepted, "250 taken", "RFC 7435: in clear"),
         (&[on("EHLO", WITH_TLS), on("STARTTLS", "220 go")], LETTER, Accepted, "250 taken", "RFC 7435 §3: TLS fails, in clear"),
         (&[on("EHLO", WITH_TLS), on("STARTTLS", "220 go\r\n250 me")], LETTER, Deferred, "injected", "RFC 3207 §4.2: more than the 220"),
@@ -122,7 +123,7 @@ async fn what_a_host_says_decides() {
             assert_eq!(peer.times("content: "), 1, "{why}");
         }
         failed += usize::from(wanted == Failed);
-        if letter == EIGHT_BIT {
+        if letter == SIGNED {
             assert_eq!(peer.times("MAIL"), 0, "{why}");
         }
     }

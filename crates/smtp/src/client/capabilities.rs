@@ -1,7 +1,7 @@
 //! What a server offers, read from its reply to EHLO.
 //!
 //! Standards: RFC 5321 §4.1.1.1 (EHLO reply), RFC 1870, RFC 2920, RFC 3207, RFC 3461,
-//! RFC 4954 §3, RFC 6152.
+//! RFC 4954 §3, RFC 6152, RFC 6531, RFC 9422 §4 (LIMITS).
 //! Not here: what we do with it (`client`).
 
 use crate::reply::Reply;
@@ -26,6 +26,8 @@ pub struct Capabilities {
     pub smtputf8: bool,
     /// SIZE.
     pub size: Size,
+    /// LIMITS: most of one session and transaction.
+    pub limits: Limits,
     /// SASL mechanisms, in upper case.
     pub mechanisms: Vec<String>,
 }
@@ -40,6 +42,36 @@ pub enum Size {
     NoLimit,
     /// Messages may have so many octets.
     Limit(u64),
+}
+
+/// What a server says by LIMITS (RFC 9422 §4); `None` where it does not say.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// MAILMAX: most transactions of one session.
+    pub transactions_max: Option<u32>,
+    /// RCPTMAX: most recipients of one transaction.
+    pub recipients_max: Option<u32>,
+    /// RCPTDOMAINMAX: most recipient domains of one session.
+    pub domains_max: Option<u32>,
+}
+
+impl Limits {
+    /// Reads the line's words behind the keyword. A limit of nothing, or one that cannot be read,
+    /// is none: it would let no mail pass (RFC 9422 §3 has one to six digits).
+    fn parse(line: &str) -> Self {
+        let mut limits = Self::default();
+        for word in line.split(' ').skip(1) {
+            let Some((name, value)) = word.split_once('=') else { continue };
+            let value = value.parse().ok().filter(|value| *value > 0);
+            match name.to_ascii_uppercase().as_str() {
+                "MAILMAX" => limits.transactions_max = value,
+                "RCPTMAX" => limits.recipients_max = value,
+                "RCPTDOMAINMAX" => limits.domains_max = value,
+                _ => {}
+            }
+        }
+        limits
+    }
 }
 
 impl Capabilities {
@@ -58,6 +90,7 @@ impl Capabilities {
                 "DSN" => found.dsn = true,
                 "CHUNKING" => found.chunking = true,
                 "SMTPUTF8" => found.smtputf8 = true,
+                "LIMITS" => found.limits = Limits::parse(line),
                 "SIZE" => {
                     found.size = match words.next().and_then(|limit| limit.parse().ok()) {
                         None | Some(0) => Size::NoLimit,
@@ -75,5 +108,32 @@ impl Capabilities {
             }
         }
         found
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_are_numbers_that_let_mail_pass() {
+        let limits = |mail, rcpt, domains| Limits {
+            transactions_max: mail,
+            recipients_max: rcpt,
+            domains_max: domains,
+        };
+        #[rustfmt::skip]
+        let rows = [
+            ("LIMITS RCPTMAX=20 MAILMAX=5 RCPTDOMAINMAX=1", limits(Some(5), Some(20), Some(1)), "RFC 9422 §4"),
+            ("limits rcptmax=20",       limits(None, Some(20), None), "keywords ignore case"),
+            ("LIMITS RCPTMAX=0",        limits(None, None, None),     "nobody could be written to"),
+            ("LIMITS RCPTMAX=x MAILMAX", limits(None, None, None),    "no numbers"),
+            ("LIMITS OTHER=3",          limits(None, None, None),     "a limit that we do not know"),
+            ("LIMITS",                  limits(None, None, None),     "nothing"),
+        ];
+        for (line, wanted, why) in rows {
+            let reply = Reply::plain(250, format!("mx.example.org\n{line}"));
+            assert_eq!(Capabilities::from_reply(&reply).limits, wanted, "{line}: {why}");
+        }
     }
 }

@@ -4,7 +4,7 @@
 //! PIPELINING many are under way, and `answered` says whose reply comes next.
 //!
 //! Standards: RFC 5321 §3.3, RFC 2920 §3.1 (also what to do with a 354 that nobody wants),
-//! RFC 1870, RFC 3461 §4, RFC 6152.
+//! RFC 1870, RFC 3461 §4, RFC 6152, RFC 6531 §3.4.
 //! Not here: the choice of recipients, and what follows from an outcome (crate `mta`).
 
 use envelope::{BodyType, Envelope, Recipient, Return};
@@ -281,6 +281,9 @@ fn mail(envelope: &Envelope, size: Option<u64>, capabilities: &Capabilities) -> 
     }
     if capabilities.eight_bit_mime && envelope.body == BodyType::EightBitMime {
         line.push_str(" BODY=8BITMIME");
+    }
+    if capabilities.smtputf8 && envelope.smtputf8 {
+        line.push_str(" SMTPUTF8");
     }
     if capabilities.dsn {
         match envelope.ret {

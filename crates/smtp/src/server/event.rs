@@ -1,6 +1,7 @@
 //! What a server session asks and tells, and what it may be told.
 //!
-//! Standards: RFC 5321 §4.1 (commands), RFC 3030 §2 (BDAT), RFC 3461 §4 (DSN parameters), RFC 4954 (AUTH).
+//! Standards: RFC 5321 §4.1 (commands), RFC 3030 §2 (BDAT), RFC 3461 §4 (DSN parameters), RFC 4954 (AUTH),
+//! RFC 6531 §3.4 (SMTPUTF8).
 //! Not here: when which event comes (`server::Session::poll`).
 
 use envelope::{
@@ -76,6 +77,8 @@ pub struct Sender {
     pub envelope_id: Option<EnvelopeId>,
     /// The AUTH parameter, decoded (RFC 4954 §5); `<>` for "unknown".
     pub auth: Option<String>,
+    /// SMTPUTF8: addresses and header may have UTF-8 (RFC 6531 §3.4).
+    pub smtputf8: bool,
 }
 
 /// A RCPT command (RFC 5321 §4.1.1.3).

@@ -1,7 +1,8 @@
 //! HELO and EHLO, and the list of what we offer.
 //!
 //! Standards: RFC 5321 §4.1.1.1 (HELO, EHLO), §4.1.4 (they end a transaction), RFC 1870,
-//! RFC 2034, RFC 2920, RFC 3030, RFC 3207, RFC 3461 §4, RFC 4954 §3, RFC 6152.
+//! RFC 2034, RFC 2920, RFC 3030, RFC 3207, RFC 3461 §4, RFC 4954 §3, RFC 6152, RFC 6531 §3.1, RFC 9422 §4.2
+//! (LIMITS).
 //! Not here: whether we believe the name (crate `mta`).
 
 use envelope::{Domain, EnhancedStatus};
@@ -14,7 +15,8 @@ impl Session {
     pub(super) fn hello(&mut self, name: &str, greeting: Greeting) -> Option<Event> {
         let extended = greeting == Greeting::Ehlo;
         // Some clients write the root's dot.
-        if Domain::parse(name.strip_suffix('.').unwrap_or(name)).is_err() {
+        // It comes before SMTPUTF8 can be asked for, so it is in A-labels (RFC 6531 §3.7.1).
+        if !name.is_ascii() || Domain::parse(name.strip_suffix('.').unwrap_or(name)).is_err() {
             let verb = if extended { "EHLO" } else { "HELO" };
             let text = format!("Use {verb} with your host name or [address]");
             return self.wrong(Reply::new(501, EnhancedStatus::new(5, 5, 4), text));
@@ -34,7 +36,9 @@ impl Session {
                 text.push_str("\nAUTH ");
                 text.push_str(&self.config.mechanisms.join(" "));
             }
-            text.push_str("\nPIPELINING\nCHUNKING\n8BITMIME\nENHANCEDSTATUSCODES\nDSN\nHELP");
+            text.push_str("\nPIPELINING\nCHUNKING\n8BITMIME\nSMTPUTF8\nENHANCEDSTATUSCODES\nDSN");
+            let recipients = self.config.recipients_max;
+            text.push_str(&format!("\nLIMITS RCPTMAX={recipients}\nHELP"));
         }
         Reply::plain(250, text)
     }

@@ -1,15 +1,13 @@
 //! MAIL: a transaction begins.
 //!
 //! Standards: RFC 5321 §4.1.1.2, RFC 1870 §6 (SIZE), RFC 6152 (BODY), RFC 3461 §4.3 and §4.4
-//! (RET, ENVID), RFC 4954 §5 (AUTH), RFC 6409 §4.3 (submission needs a login).
+//! (RET, ENVID), RFC 4954 §5 (AUTH), RFC 6531 §3.4 (SMTPUTF8), RFC 6409 §4.3 (submission needs a login).
 //! Not here: whether the sender is welcome (crate `mta`).
 
-use envelope::{
-    AddressError, BodyType, EnhancedStatus, EnvelopeId, OriginalRecipient, Return, ReversePath,
-};
+use envelope::{BodyType, EnhancedStatus, EnvelopeId, OriginalRecipient, Return, ReversePath};
 
 use super::parameters::{self, Parameter};
-use super::path::{self, PathError};
+use super::path::{self, Letters, PathError};
 use super::{Event, Greeting, Kind, Question, Sender, Session, Tls};
 use crate::reply::Reply;
 
@@ -29,21 +27,26 @@ impl Session {
             return self.wrong(Reply::new(530, EnhancedStatus::new(5, 7, 0), text));
         }
         match self.sender(argument) {
-            Ok(sender) => Some(self.ask(Question::Sender, Event::Sender(sender))),
+            Ok(sender) => {
+                let letters = if sender.smtputf8 { Letters::Utf8 } else { Letters::Ascii };
+                Some(self.ask(Question::Sender(letters), Event::Sender(sender)))
+            }
             Err(reply) => self.wrong(reply),
         }
     }
 
     fn sender(&self, argument: &str) -> Result<Sender, Reply> {
         let (path, rest) = path::split(argument, "FROM:").map_err(path_reply)?;
-        let reverse_path = match path {
-            "" => ReversePath::NULL,
-            path => path::address(path).map_err(path_reply)?.into(),
-        };
-        let mut sender = Sender { reverse_path, ..Sender::default() };
+        let mut sender = Sender::default();
         for parameter in parameters::parse(rest)? {
             self.mail_parameter(&parameter, &mut sender)?;
         }
+        // The parameter stands behind the path that needs it.
+        let letters = if sender.smtputf8 { Letters::Utf8 } else { Letters::Ascii };
+        sender.reverse_path = match path {
+            "" => ReversePath::NULL,
+            path => path::address(path, letters).map_err(path_reply)?.into(),
+        };
         Ok(sender)
     }
 
@@ -70,6 +73,10 @@ impl Session {
                 let wanted = "1 to 100 printable characters as xtext";
                 sender.envelope_id = Some(id.map_err(|_| parameter.wrong_value(wanted))?);
             }
+            "SMTPUTF8" if self.greeting == Greeting::Ehlo => match parameter.value {
+                None => sender.smtputf8 = true,
+                Some(_) => return Err(parameter.wrong_value("takes no value")),
+            },
             "AUTH" if !self.config.mechanisms.is_empty() => {
                 let wanted = "an address as xtext, or <>";
                 let submitter = submitter(value).ok_or_else(|| parameter.wrong_value(wanted))?;
@@ -113,7 +120,7 @@ fn path_reply(error: PathError) -> Reply {
             let text = "Use MAIL FROM:<address>, or MAIL FROM:<> for a notice";
             Reply::new(501, EnhancedStatus::new(5, 5, 4), text)
         }
-        PathError::Address(AddressError::NonAscii) => path::needs_smtputf8(),
+        PathError::NeedsSmtpUtf8 => path::needs_smtputf8(),
         PathError::Address(error) => {
             Reply::new(501, EnhancedStatus::new(5, 1, 7), format!("Bad sender: {error}"))
         }

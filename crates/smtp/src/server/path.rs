@@ -1,6 +1,7 @@
 //! Paths: the `<…>` of MAIL and RCPT.
 //!
-//! Standards: RFC 5321 §4.1.2 (Path), appendix C (source routes), §4.5.3.1.3 (length).
+//! Standards: RFC 5321 §4.1.2 (Path), appendix C (source routes), §4.5.3.1.3 (length), RFC 6531
+//! §3.4 and §3.5 (UTF-8 only in a transaction with SMTPUTF8).
 //! Not here: the addresses themselves (crate `envelope`).
 
 use envelope::{Address, AddressError, Domain, EnhancedStatus};
@@ -17,6 +18,8 @@ pub(super) enum PathError {
     Form,
     /// The octets between the brackets are no address.
     Address(AddressError),
+    /// Characters outside of ASCII, and SMTPUTF8 was not asked for.
+    NeedsSmtpUtf8,
 }
 
 /// Cuts `FROM:<path> parameters` into the inside of the path and the parameters.
@@ -55,8 +58,20 @@ fn end_of_path(inside: &str) -> Option<usize> {
     })
 }
 
+/// What a transaction's addresses may be written in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Letters {
+    #[default]
+    Ascii,
+    /// SMTPUTF8 was asked for.
+    Utf8,
+}
+
 /// The address in a path, without its source route (RFC 5321 appendix C: ignored).
-pub(super) fn address(path: &str) -> Result<Address, PathError> {
+pub(super) fn address(path: &str, letters: Letters) -> Result<Address, PathError> {
+    if letters == Letters::Ascii && !path.is_ascii() {
+        return Err(PathError::NeedsSmtpUtf8);
+    }
     let mailbox = match path.strip_prefix('@') {
         None => path,
         Some(_) => {
@@ -72,11 +87,11 @@ pub(super) fn address(path: &str) -> Result<Address, PathError> {
     Address::parse(mailbox).map_err(PathError::Address)
 }
 
-/// For an address outside of ASCII, which only SMTPUTF8 may carry (RFC 6531 §3.5).
+/// For an address outside of ASCII without SMTPUTF8 (RFC 6531 §3.5).
 pub(super) fn needs_smtputf8() -> Reply {
     Reply::new(
         553,
         EnhancedStatus::new(5, 6, 7),
-        "Address has characters outside of ASCII, which this server does not take yet",
+        "Address has characters outside of ASCII; add SMTPUTF8 to your MAIL command",
     )
 }

@@ -1,12 +1,12 @@
 //! RCPT: one recipient more.
 //!
 //! Standards: RFC 5321 §4.1.1.3, §4.5.1 (postmaster), §4.5.3.1.10 (too many), RFC 3461 §4.1
-//! and §4.2 (NOTIFY, ORCPT).
+//! and §4.2 (NOTIFY, ORCPT), RFC 6531 §3.5 (UTF-8), RFC 6533 §3 (`utf-8` in ORCPT).
 //! Not here: whether the recipient exists or may be relayed to (crate `mta`).
 
 use envelope::{AddressError, EnhancedStatus, Notify, OriginalRecipient};
 
-use super::path::{self, PathError};
+use super::path::{self, Letters, PathError};
 use super::{Event, ForwardPath, Question, Recipient, Session, parameters};
 use crate::reply::Reply;
 
@@ -24,7 +24,7 @@ impl Session {
             // Not counted as an error: the client is told to send these again later.
             return self.say(&Reply::new(452, EnhancedStatus::new(4, 5, 3), text));
         }
-        match recipient(argument) {
+        match recipient(argument, transaction.letters) {
             Ok(recipient) => Some(self.ask(Question::Recipient, Event::Recipient(recipient))),
             Err(reply) => {
                 self.count_recipient(|transaction| &mut transaction.refused);
@@ -34,12 +34,12 @@ impl Session {
     }
 }
 
-fn recipient(argument: &str) -> Result<Recipient, Reply> {
+fn recipient(argument: &str, letters: Letters) -> Result<Recipient, Reply> {
     let (path, rest) = path::split(argument, "TO:").map_err(path_reply)?;
     let forward_path = if path.eq_ignore_ascii_case("postmaster") {
         ForwardPath::Postmaster
     } else {
-        ForwardPath::Address(path::address(path).map_err(path_reply)?)
+        ForwardPath::Address(path::address(path, letters).map_err(path_reply)?)
     };
     let mut recipient = Recipient { forward_path, notify: None, original: None };
     for parameter in parameters::parse(rest)? {
@@ -64,7 +64,7 @@ fn recipient(argument: &str) -> Result<Recipient, Reply> {
 fn path_reply(error: PathError) -> Reply {
     let (status, text) = match error {
         PathError::Form => (EnhancedStatus::new(5, 5, 4), "Use RCPT TO:<address>".to_owned()),
-        PathError::Address(AddressError::NonAscii) => return path::needs_smtputf8(),
+        PathError::NeedsSmtpUtf8 => return path::needs_smtputf8(),
         PathError::Address(error @ AddressError::Domain) => {
             (EnhancedStatus::new(5, 1, 2), format!("Bad recipient: {error}"))
         }

@@ -244,6 +244,13 @@ fn paths_that_are_none() {
         ("MAIL FROM:<|/bin/id>",       "501 5.1.7 ", "S56"),
         ("MAIL FROM:<ada>",            "501 5.1.7 ", "no domain"),
         ("MAIL FROM:<\u{fc}@x>",       "553 5.6.7 ", "S46"),
+        ("MAIL FROM:<a@\u{fc}.x>",     "553 5.6.7 ", "S46: a U-label"),
+        ("MAIL FROM:<\u{fc}@x> SMTPUTF8", "250 2.1.0 ", "RFC 6531 §3.4"),
+        ("MAIL FROM:<a@\u{fc}.x> smtputf8", "250 2.1.0 ", "RFC 6531 §3.4: a U-label"),
+        ("MAIL FROM:<a@x> SMTPUTF8",   "250 2.1.0 ", "RFC 6531 §3.4: for the header alone"),
+        ("MAIL FROM:<a@x> SMTPUTF8=1", "501 5.5.4 ", "RFC 6531 §3.4: it takes no value"),
+        ("MAIL FROM:<\u{fc} a@x> SMTPUTF8", "501 5.1.7 ", "still no address"),
+        ("VRFY \u{fc} SMTPUTF8",       "252 2.5.2 ", "RFC 6531 §3.7.4.2"),
         ("MAIL FROM:<>",               "250 2.1.0 ", "a notice"),
     ];
     for (command, wanted, why) in senders {
@@ -251,6 +258,33 @@ fn paths_that_are_none() {
         assert!(replies.starts_with(wanted), "{command}: {why}: {replies}");
         assert_in_step(&mut peer, why);
     }
+}
+
+#[test]
+fn recipients_in_utf8_need_smtputf8() {
+    let before = format!("{HELLO}MAIL FROM:<> SMTPUTF8\r\n");
+    #[rustfmt::skip]
+    let table: [(&[u8], &str, &str); 6] = [
+        ("RCPT TO:<\u{fc}@example.org>".as_bytes(), "250 2.1.5 ", "RFC 6531 §3.3"),
+        ("RCPT TO:<a@b\u{fc}cher.example>".as_bytes(), "250 2.1.5 ", "RFC 6531 §3.3: U-label"),
+        ("RCPT TO:<a\u{2028}b@c>".as_bytes(),   "501 5.1.3 ", "a line separator is no letter"),
+        ("RCPT TO:<a@b> ORCPT=utf-8;\u{fc}@b".as_bytes(), "250 2.1.5 ", "RFC 6533 §3: 8-bit ORCPT"),
+        (b"RCPT TO:<\xfc@example.org>",        "501 5.5.2 ", "S47: invalid UTF-8"),
+        (b"RCPT TO:<\xc0\xaf@example.org>",    "501 5.5.2 ", "S47: overlong UTF-8"),
+    ];
+    for (command, wanted, why) in table {
+        let (mut peer, replies) = reaction(&before, &[command, b"\r\n"].concat());
+        assert!(replies.starts_with(wanted), "{why}: {replies}");
+        assert_in_step(&mut peer, why);
+    }
+    let forgotten = format!("{before}RSET\r\nMAIL FROM:<a@b>\r\n");
+    let (_, replies) = reaction(&forgotten, "RCPT TO:<\u{fc}@b>\r\n".as_bytes());
+    assert!(replies.starts_with("553 5.6.7 "), "S46: it is the transaction's: {replies}");
+    let (_, replies) = reaction("", b"EHLO \xc3\xbc.example\r\n");
+    assert!(
+        replies.ends_with("501 5.5.4 Use EHLO with your host name or [address]\r\n"),
+        "RFC 6531 §3.7.1: {replies}"
+    );
 }
 
 #[test]

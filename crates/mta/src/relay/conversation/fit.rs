@@ -1,0 +1,187 @@
+//! Whether a server can take a message as it is, and what is made of it where it cannot.
+//!
+//! ```text
+//!   offers 8BITMIME, or content is 7-bit ─▶ as it is
+//!   otherwise                             ─▶ made 7-bit, or 5.6.3 where that breaks something
+//!   UTF-8 in header or sender, no SMTPUTF8 ─▶ 5.6.7 for all
+//!   UTF-8 in a recipient,      no SMTPUTF8 ─▶ 5.6.7 for that one
+//! ```
+//!
+//! The store keeps the message as it came; only what goes to this server is another.
+//!
+//! Standards: RFC 6152 §3 (8-bit content), RFC 6531 §3.4 (when SMTPUTF8 is asked for) and §3.6
+//! (servers without it), RFC 9422 §4.2 (RCPTMAX), RFC 3463 §3.7 (5.6.3), RFC 6531 §3.5 (5.6.7).
+//! Not here: the conversion (crate `message`).
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use envelope::{Address, EnhancedStatus, Envelope};
+use message::{Message, header};
+use smtp::client::Stage;
+
+use super::{Conversation, Told};
+
+/// Largest content that is made 7-bit: it and what comes of it are in memory together.
+const CONVERTED_OCTETS_MAX: u64 = 16 * 1024 * 1024;
+/// Most of a header that is looked at for UTF-8.
+const HEAD_OCTETS_MAX: usize = 1024 * 1024;
+
+/// How a message goes to one server.
+#[derive(Debug, Default)]
+pub(super) struct Fit {
+    /// The content, where it is not the stored one.
+    pub(super) converted: Option<Bytes>,
+    /// Whether SMTPUTF8 is asked for.
+    smtputf8: bool,
+    /// Recipients by their places, to whom this server cannot get the message now.
+    left_out: BTreeMap<usize, Told>,
+}
+
+impl Fit {
+    /// The envelope as this server gets it.
+    pub(super) fn envelope(&self, envelope: &Envelope) -> Envelope {
+        let mut fitted = envelope.clone();
+        fitted.smtputf8 = self.smtputf8;
+        let mut place = 0usize;
+        fitted.recipients.retain(|_| {
+            let stays = !self.left_out.contains_key(&place);
+            place = place.saturating_add(1);
+            stays
+        });
+        fitted
+    }
+
+    /// What all recipients were told, given what those were told that were not left out.
+    pub(super) fn completed(&self, told: Vec<Told>) -> Vec<Told> {
+        let recipients = told.len().saturating_add(self.left_out.len());
+        let mut told = told.into_iter();
+        (0..recipients)
+            .filter_map(|place| self.left_out.get(&place).cloned().or_else(|| told.next()))
+            .collect()
+    }
+
+    /// Whether the envelope goes as it is.
+    pub(super) fn is_plain(&self, envelope: &Envelope) -> bool {
+        self.left_out.is_empty() && self.smtputf8 == envelope.smtputf8
+    }
+}
+
+impl Conversation<'_> {
+    /// How the message goes to this server, or why it cannot.
+    pub(super) async fn fit(&self) -> Result<Fit, Told> {
+        let mut fit = Fit::default();
+        if self.cargo.envelope.smtputf8 {
+            self.fit_addresses(&mut fit).await?;
+        }
+        self.fit_number(&mut fit);
+        if !self.session.capabilities().eight_bit_mime {
+            fit.converted = self.seven_bit().await?;
+        }
+        Ok(fit)
+    }
+
+    async fn fit_addresses(&self, fit: &mut Fit) -> Result<(), Told> {
+        let envelope = self.cargo.envelope;
+        let in_header = self.has_utf8_header().await;
+        if self.session.capabilities().smtputf8 {
+            fit.smtputf8 = in_header || envelope.is_international();
+            return Ok(());
+        }
+        let sender = envelope.reverse_path.address().is_some_and(Address::is_international);
+        if in_header || sender {
+            return Err(self.no_smtputf8());
+        }
+        let places = envelope.recipients.iter().enumerate();
+        fit.left_out = places
+            .filter(|(_, to)| to.address.is_international())
+            .map(|(place, _)| (place, self.no_smtputf8()))
+            .collect();
+        match fit.left_out.len() == envelope.recipients.len() {
+            true => Err(self.no_smtputf8()),
+            false => Ok(()),
+        }
+    }
+
+    /// Recipients over the server's own limit go in a transaction of their own (RFC 9422 §4.2).
+    fn fit_number(&self, fit: &mut Fit) {
+        let Some(most) = self.session.capabilities().limits.recipients_max else { return };
+        let most = usize::try_from(most).unwrap_or(usize::MAX);
+        let left_out = &mut fit.left_out;
+        let stay: Vec<_> = (0..self.cargo.envelope.recipients.len())
+            .filter(|place| !left_out.contains_key(place))
+            .collect();
+        for place in stay.into_iter().skip(most) {
+            let text = format!("{} takes {most} recipients at a time", self.host.name);
+            left_out.insert(place, Told::one_too_many(&self.host.name, text));
+        }
+    }
+
+    /// The server cannot be told an address or header outside of ASCII.
+    fn no_smtputf8(&self) -> Told {
+        let text = format!(
+            "{} takes no addresses or headers outside of ASCII (SMTPUTF8, RFC 6531)",
+            self.host.name
+        );
+        self.silent(Stage::Hello, EnhancedStatus::new(5, 6, 7), text)
+    }
+
+    /// Whether the header has anything outside of ASCII. What is wrong with our store is found
+    /// out again when the content is sent.
+    async fn has_utf8_header(&self) -> bool {
+        let mut head = Vec::new();
+        while head.len() < HEAD_OCTETS_MAX {
+            let Ok(Some(piece)) = self.piece(head.len() as u64).await else { break };
+            let searched = head.len();
+            head.extend_from_slice(&piece);
+            if let Some(end) = header::head_end_from(&head, searched) {
+                head.truncate(end);
+                break;
+            }
+        }
+        !head.is_ascii()
+    }
+
+    /// The content in 7 bits; `None` if it is so already.
+    async fn seven_bit(&self) -> Result<Option<Bytes>, Told> {
+        if self.is_ascii().await {
+            return Ok(None);
+        }
+        if self.cargo.octets > CONVERTED_OCTETS_MAX {
+            return Err(self.no_eight_bit("it is too large to be converted"));
+        }
+        let mut content = Vec::new();
+        loop {
+            match self.piece(content.len() as u64).await {
+                Ok(Some(piece)) => content.extend_from_slice(&piece),
+                Ok(None) => break,
+                // Found out again, and told, when it is sent.
+                Err(_) => return Ok(None),
+            }
+        }
+        match Message::parse(&content).to_seven_bit() {
+            Ok(Some(converted)) if converted.is_ascii() => Ok(Some(Bytes::from(converted))),
+            Ok(_) => Err(self.no_eight_bit("it has 8-bit octets outside of its parts")),
+            Err(error) => Err(self.no_eight_bit(&error.to_string())),
+        }
+    }
+
+    async fn is_ascii(&self) -> bool {
+        let mut offset = 0u64;
+        while let Ok(Some(piece)) = self.piece(offset).await {
+            if !piece.is_ascii() {
+                return false;
+            }
+            offset = offset.saturating_add(piece.len() as u64);
+        }
+        true
+    }
+
+    fn no_eight_bit(&self, why: &str) -> Told {
+        let text = format!(
+            "{} takes no 8-bit content (RFC 6152), which this message has: {why}",
+            self.host.name
+        );
+        self.silent(Stage::Hello, EnhancedStatus::new(5, 6, 3), text)
+    }
+}
