@@ -290,7 +290,8 @@ impl<'a> Conversation<'a> {
     /// Whether the connection may be used once more.
     fn may_be_kept(&self) -> bool {
         // RFC 9422 §4.1: it may want fewer than we would send.
-        let theirs = self.session.capabilities().limits.transactions_max.unwrap_or(u32::MAX);
+        let theirs =
+            self.session.capabilities().limits.transactions_max.map_or(u32::MAX, u32::from);
         // What failed to encrypt is no habit.
         self.policy != TlsPolicy::Never
             && self.messages.saturating_add(1) < MESSAGES_MAX.min(theirs)

@@ -4,6 +4,8 @@
 //! RFC 4954 §3, RFC 6152, RFC 6531, RFC 9422 §4 (LIMITS).
 //! Not here: what we do with it (`client`).
 
+use std::num::NonZeroU32;
+
 use crate::reply::Reply;
 
 /// What a server offers. Nothing, before EHLO and after HELO.
@@ -48,11 +50,11 @@ pub enum Size {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Limits {
     /// MAILMAX: most transactions of one session.
-    pub transactions_max: Option<u32>,
+    pub transactions_max: Option<NonZeroU32>,
     /// RCPTMAX: most recipients of one transaction.
-    pub recipients_max: Option<u32>,
+    pub recipients_max: Option<NonZeroU32>,
     /// RCPTDOMAINMAX: most recipient domains of one session.
-    pub domains_max: Option<u32>,
+    pub domains_max: Option<NonZeroU32>,
 }
 
 impl Limits {
@@ -62,7 +64,7 @@ impl Limits {
         let mut limits = Self::default();
         for word in line.split(' ').skip(1) {
             let Some((name, value)) = word.split_once('=') else { continue };
-            let value = value.parse().ok().filter(|value| *value > 0);
+            let value = value.parse().ok();
             match name.to_ascii_uppercase().as_str() {
                 "MAILMAX" => limits.transactions_max = value,
                 "RCPTMAX" => limits.recipients_max = value,
@@ -117,10 +119,11 @@ mod tests {
 
     #[test]
     fn limits_are_numbers_that_let_mail_pass() {
+        let number = |number: Option<u32>| number.and_then(NonZeroU32::new);
         let limits = |mail, rcpt, domains| Limits {
-            transactions_max: mail,
-            recipients_max: rcpt,
-            domains_max: domains,
+            transactions_max: number(mail),
+            recipients_max: number(rcpt),
+            domains_max: number(domains),
         };
         #[rustfmt::skip]
         let rows = [

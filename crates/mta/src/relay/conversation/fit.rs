@@ -106,7 +106,7 @@ impl Conversation<'_> {
     /// Recipients over the server's own limit go in a transaction of their own (RFC 9422 §4.2).
     fn fit_number(&self, fit: &mut Fit) {
         let Some(most) = self.session.capabilities().limits.recipients_max else { return };
-        let most = usize::try_from(most).unwrap_or(usize::MAX);
+        let most = usize::try_from(most.get()).unwrap_or(usize::MAX);
         let left_out = &mut fit.left_out;
         let stay: Vec<_> = (0..self.cargo.envelope.recipients.len())
             .filter(|place| !left_out.contains_key(place))
