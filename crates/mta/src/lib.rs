@@ -192,12 +192,19 @@ pub struct Mta {
     reports: report::Desk,
     /// Connections to other servers that wait for the next message.
     idle: relay::Pool,
+    /// Turns at other servers.
+    lanes: Arc<queue::Lanes>,
+    /// Addresses that could not be reached a moment ago.
+    unreached: queue::Unreached,
 }
 
 impl Mta {
     /// A transfer agent. It does nothing until its sessions are driven and its queue runs.
     pub fn new(config: Config, world: World) -> Arc<Self> {
+        let first_retry = config.queue.retry.iter().min().copied();
         Arc::new(Self {
+            lanes: queue::Lanes::new(config.queue.clone(), Arc::clone(&world.random)),
+            unreached: queue::Unreached::new(first_retry.unwrap_or(Duration::from_secs(60))),
             config,
             ids: IdSource::default(),
             timeline: Timeline::new(world.clock.as_ref()),
@@ -211,6 +218,18 @@ impl Mta {
     /// Its configuration.
     pub fn config(&self) -> &Config {
         &self.config
+    }
+
+    /// An operator wants mail tried now: destinations that failed a moment ago are not left alone
+    /// any longer.
+    pub fn try_again(&self) {
+        self.lanes.try_again();
+        self.unreached.try_again();
+    }
+
+    /// How things are at a destination that is tried, or was a moment ago.
+    pub fn standing(&self, domain: &Domain) -> Option<queue::Standing> {
+        self.lanes.standing(domain, self.world.clock.monotonic())
     }
 
     /// The wall clock, for what is written down.

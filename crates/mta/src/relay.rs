@@ -80,7 +80,7 @@ pub(crate) async fn attempt(
     let waiting = mta.idle.take(&conversation.key(), mta.world.clock.monotonic());
     let mut talked = match waiting {
         None => conversation.run().await,
-        Some(parked) => conversation.resume(parked).run().await,
+        Some(parked) => conversation.resume(*parked).run().await,
     };
     if talked.was_stale && talked.ending != Ending::GivenUp {
         transcript.push_str("* the connection was gone; the server has nothing; a new one\n");

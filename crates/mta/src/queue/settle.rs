@@ -181,7 +181,7 @@ impl Settled {
         let tell = wants_delay && self.at >= late_at && self.at < deadline;
         let now = mta.queue_now();
         let pause = match told.kind {
-            relay::Kind::NotTried => PUT_OFF_PAUSE,
+            relay::Kind::NotTried => told.pause.unwrap_or(PUT_OFF_PAUSE),
             _ => pause_before_retry(queue, attempts),
         };
         let mut due = plus(now, pause);

@@ -15,7 +15,7 @@ const PAUSE_MAX: Duration = Duration::from_secs(30);
 
 /// Addresses that could not be reached, and until when they are passed over.
 #[derive(Debug)]
-pub(super) struct Unreached {
+pub(crate) struct Unreached {
     pause: Duration,
     until: Mutex<BTreeMap<SocketAddr, (Duration, String)>>,
 }
@@ -23,7 +23,7 @@ pub(super) struct Unreached {
 impl Unreached {
     /// `first_retry` is the shortest pause of the schedule: a retry is never passed over because
     /// of the try before it.
-    pub(super) fn new(first_retry: Duration) -> Self {
+    pub(crate) fn new(first_retry: Duration) -> Self {
         Self { pause: PAUSE_MAX.min(first_retry / 2), until: Mutex::default() }
     }
 
@@ -40,6 +40,11 @@ impl Unreached {
         if map.len() < ADDRESSES_MAX {
             map.insert(address, (now.saturating_add(self.pause), why.to_owned()));
         }
+    }
+
+    /// Forgets all.
+    pub(crate) fn try_again(&self) {
+        self.map().clear();
     }
 
     /// Why an address is passed over now.

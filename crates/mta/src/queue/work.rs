@@ -15,9 +15,8 @@ use store::{
 };
 use tracing::{Instrument, error, info, info_span, warn};
 
-use super::lanes::Lanes;
+use super::lanes::{NoTurn, Went};
 use super::settle::{self, Settled};
-use super::unreached::Unreached;
 use super::{LEASE, TROUBLE_PAUSE, plus};
 use crate::notice::Way;
 use crate::relay::{self, Cargo, Ending, Kind, Told, Tried};
@@ -46,8 +45,6 @@ const _: () = assert!(
 pub(super) struct Work {
     pub(super) mta: Arc<Mta>,
     shutdown: Shutdown,
-    lanes: Lanes,
-    unreached: Unreached,
 }
 
 /// A submission's recipients at one domain.
@@ -74,26 +71,45 @@ impl Found {
     }
 }
 
+impl Found {
+    /// What those that follow to the same domain should know.
+    fn went(&self) -> Option<Went> {
+        if self.told.iter().any(Told::is_taken) {
+            return Some(Went::Well);
+        }
+        let last = self.told.last().filter(|told| !told.is_ours())?;
+        Some(match self.told.iter().find(|told| told.wants_fewer()) {
+            Some(told) => Went::SlowDown(told.text.clone()),
+            None if last.is_without_connection() => Went::Unreached(last.text.clone()),
+            None => Went::Well,
+        })
+    }
+}
+
+/// What a recipient is told that has no turn.
+fn without_turn(no_turn: NoTurn) -> Told {
+    match no_turn {
+        NoTurn::Busy(pause, text) => {
+            let told = Told::ours(Kind::NotTried, EnhancedStatus::new(4, 4, 5), text);
+            Told { pause: Some(pause), ..told }
+        }
+        // It counts: the attempt that failed was one for all.
+        NoTurn::Dead(text) => Told::ours(Kind::NotTaken, EnhancedStatus::new(4, 4, 1), text),
+    }
+}
+
 /// We shut down before anything was handed over.
 struct GivenUp;
 
 impl Work {
     pub(super) fn new(mta: Arc<Mta>, shutdown: Shutdown) -> Self {
-        let queue = &mta.config.queue;
-        let first_retry = queue.retry.iter().min().copied().unwrap_or(Duration::from_secs(60));
-        Self {
-            lanes: Lanes::new(queue.attempts_max),
-            unreached: Unreached::new(first_retry),
-            shutdown,
-            mta,
-        }
+        Self { shutdown, mta }
     }
 
     /// Tries a job's recipients, and commits what became of them.
     pub(super) async fn run(&self, job: Job) {
         let span = info_span!("deliver", id = %job.summary.id, domain = %job.domain);
         self.deliver(job).instrument(span).await;
-        self.lanes.tidy();
     }
 
     async fn deliver(&self, job: Job) {
@@ -164,24 +180,37 @@ impl Work {
             return Ok(Found::all(&told, views.len()));
         };
         let clock = self.mta.world.clock.as_ref();
+        let sender = summary.reverse_path.to_string();
         let turn = tokio::select! {
-            turn = self.lanes.turn(clock, domain) => turn,
+            turn = self.mta.lanes.turn(clock, domain, &sender) => turn,
             () = self.shutdown.begun() => return Err(GivenUp),
         };
-        let Some(_turn) = turn else {
-            let text = format!("much mail waits for {domain}; this has not had its turn yet");
-            let told = Told::ours(Kind::NotTried, EnhancedStatus::new(4, 4, 5), text);
-            return Ok(Found::all(&told, views.len()));
+        let mut turn = match turn {
+            Ok(turn) => turn,
+            // It became ours: how others were, does not matter.
+            Err(NoTurn::Dead(_)) if self.mta.world.directory.is_local(domain) => {
+                return Ok(local::deliver(&self.mta, summary, message, views).await);
+            }
+            Err(no_turn) => return Ok(Found::all(&without_turn(no_turn), views.len())),
         };
         if self.mta.world.directory.is_local(domain) {
-            return Ok(local::deliver(&self.mta, summary, message, views).await);
+            let found = local::deliver(&self.mta, summary, message, views).await;
+            turn.went(Went::Well, clock.monotonic());
+            return Ok(found);
         }
         let route = tokio::select! {
             route = routing::route(&self.mta, domain) => route,
             () = self.shutdown.begun() => return Err(GivenUp),
         };
         match route {
-            Ok(plan) => self.try_hosts(summary, message, views, &plan).await,
+            Ok(plan) => {
+                let why = std::mem::take(&mut turn.why);
+                let found = self.try_hosts(summary, message, views, &plan, why).await?;
+                if let Some(went) = found.went() {
+                    turn.went(went, clock.monotonic());
+                }
+                Ok(found)
+            }
             Err(no_route) => {
                 let told = Told::ours(Kind::NotTaken, no_route.status, no_route.reason);
                 Ok(Found::all(&told, views.len()))
@@ -196,9 +225,10 @@ impl Work {
         message: MessageId,
         views: &[&RecipientView],
         plan: &routing::Plan,
+        why: String,
     ) -> Result<Found, GivenUp> {
         let mta = &self.mta;
-        let mut events = vec![routed(mta, &plan.hosts)];
+        let mut events = vec![routed(mta, &plan.hosts, why)];
         let mut attempts = Vec::new();
         let mut told: Vec<Option<Told>> = vec![None; views.len()];
         let deadline = mta.world.clock.monotonic().saturating_add(TALK_MAX);
@@ -216,7 +246,7 @@ impl Work {
             if left.is_empty() || conversations >= CONVERSATIONS_MAX || now >= deadline {
                 break;
             }
-            let results = if let Some(why) = self.unreached.why(address, now) {
+            let results = if let Some(why) = self.mta.unreached.why(address, now) {
                 let text = format!("not tried again so soon: {why}");
                 let status = EnhancedStatus::new(4, 4, 1);
                 vec![Told::silent(Stage::Connect, &host.name, status, text); left.len()]
@@ -237,7 +267,7 @@ impl Work {
                     Ending::Reached => conversations += 1,
                     Ending::Unreached => {
                         let now = mta.world.clock.monotonic();
-                        self.unreached.remember(address, now, &tried.attempt.result);
+                        self.mta.unreached.remember(address, now, &tried.attempt.result);
                     }
                 }
                 events.push(attempted(mta, &tried));
@@ -357,12 +387,12 @@ fn completed(told: Vec<Option<Told>>, plan: &routing::Plan) -> Vec<Told> {
     told.into_iter().map(complete).collect()
 }
 
-fn routed(mta: &Mta, hosts: &[Host]) -> NewEvent {
+fn routed(mta: &Mta, hosts: &[Host], why: String) -> NewEvent {
     let listed = hosts.iter().map(|host| {
         let addresses: Vec<_> = host.addresses.iter().map(ToString::to_string).collect();
         format!("{} ({})", host.name, addresses.join(", "))
     });
-    NewEvent::new(mta.now(), Happening::Routed { hosts: listed.collect() }, "")
+    NewEvent::new(mta.now(), Happening::Routed { hosts: listed.collect() }, why)
 }
 
 fn attempted(mta: &Mta, tried: &Tried) -> NewEvent {

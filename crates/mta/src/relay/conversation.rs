@@ -275,12 +275,12 @@ impl<'a> Conversation<'a> {
     /// Lets the connection wait for the next message.
     async fn park(&mut self, connection: Connection) {
         let key = self.key();
-        let parked = Parked {
+        let parked = Box::new(Parked {
             connection,
             session: std::mem::replace(&mut self.session, Session::new(client::Config::default())),
             tls: self.tls.clone(),
             messages: self.messages.saturating_add(1),
-        };
+        });
         let clock = &self.mta.world.clock;
         if let Err(leaving) = self.mta.idle.park(key, parked, clock.monotonic()) {
             leaving.leave(Arc::clone(clock)).await;

@@ -64,7 +64,7 @@ pub(crate) struct Pool {
 #[derive(Debug, Default)]
 struct Waiting {
     /// Each with the time from which it waits; the longest wait comes first.
-    hosts: BTreeMap<Key, Vec<(Duration, Parked)>>,
+    hosts: BTreeMap<Key, Vec<(Duration, Box<Parked>)>>,
     count: usize,
     closed: bool,
 }
@@ -75,7 +75,7 @@ impl Pool {
     }
 
     /// Keeps a connection for the next message; gives it back when there is no room.
-    pub(super) fn park(&self, key: Key, parked: Parked, now: Duration) -> Result<(), Leaving> {
+    pub(super) fn park(&self, key: Key, parked: Box<Parked>, now: Duration) -> Result<(), Leaving> {
         let mut waiting = self.waiting();
         let here = waiting.hosts.get(&key).map_or(0, Vec::len);
         if waiting.closed || waiting.count >= PARKED_MAX || here >= PARKED_PER_HOST_MAX {
@@ -87,10 +87,10 @@ impl Pool {
     }
 
     /// A connection to the same host, the one that waited least.
-    pub(super) fn take(&self, key: &Key, now: Duration) -> Option<Parked> {
+    pub(super) fn take(&self, key: &Key, now: Duration) -> Option<Box<Parked>> {
         let mut waiting = self.waiting();
         let here = waiting.hosts.get_mut(key)?;
-        let fresh = |(since, _): &(Duration, Parked)| now.saturating_sub(*since) < IDLE_MAX;
+        let fresh = |(since, _): &(Duration, Box<Parked>)| now.saturating_sub(*since) < IDLE_MAX;
         let found = here.pop_if(|parked| fresh(parked));
         if here.is_empty() {
             waiting.hosts.remove(key);
@@ -134,12 +134,12 @@ impl Pool {
 
 /// A connection that is no longer needed.
 #[derive(Debug)]
-pub(crate) struct Leaving(Parked);
+pub(crate) struct Leaving(Box<Parked>);
 
 impl Leaving {
     /// Says QUIT, hears the reply if it comes soon, and closes.
     pub(crate) async fn leave(self, clock: Arc<dyn Clock>) {
-        let Parked { mut connection, mut session, .. } = self.0;
+        let Parked { mut connection, mut session, .. } = *self.0;
         session.quit();
         let until = clock.monotonic().saturating_add(QUIT_TIMEOUT);
         let mut input = Vec::new();

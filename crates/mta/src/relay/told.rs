@@ -4,6 +4,8 @@
 //! RFC 3463 (codes).
 //! Not here: what becomes of the recipient (`queue`).
 
+use std::time::Duration;
+
 use envelope::EnhancedStatus;
 use smtp::client::{Outcome, Stage, Verdict};
 use store::RemoteReply;
@@ -27,6 +29,8 @@ pub(crate) struct Told {
     pub(crate) reply: Option<RemoteReply>,
     /// The reply, or our own sentence.
     pub(crate) text: String,
+    /// When it should come again, where that is known better than the schedule does.
+    pub(crate) pause: Option<Duration>,
 }
 
 /// What it comes down to.
@@ -62,18 +66,27 @@ impl Told {
             host: Some(host.to_owned()),
             reply: outcome.verdict.reply().map(remote_reply),
             text: cut(&text),
+            pause: None,
         }
     }
 
     /// A server said nothing, or was not let speak.
     pub(crate) fn silent(stage: Stage, host: &str, status: EnhancedStatus, text: String) -> Self {
         let host = Some(host.to_owned());
-        Self { stage: stage.as_str(), kind: Kind::NotTaken, status, host, reply: None, text }
+        Self {
+            stage: stage.as_str(),
+            kind: Kind::NotTaken,
+            status,
+            host,
+            reply: None,
+            text,
+            pause: None,
+        }
     }
 
     /// The reason is ours, and no server's.
     pub(crate) fn ours(kind: Kind, status: EnhancedStatus, text: String) -> Self {
-        Self { stage: STAGE_OURS, kind, status, host: None, reply: None, text }
+        Self { stage: STAGE_OURS, kind, status, host: None, reply: None, text, pause: None }
     }
 
     /// The server said beforehand that it takes fewer recipients at a time (RFC 9422 §4.2).
@@ -100,6 +113,24 @@ impl Told {
         self.kind == Kind::NotTaken && early && self.reply.as_ref().is_none_or(instead)
     }
 
+    /// Whether the server wants less from us, whatever the message: 421, or 4.7.x where no
+    /// recipient was named yet. At RCPT that would be greylisting (RFC 6647 §5).
+    pub(crate) fn wants_fewer(&self) -> bool {
+        let Some(reply) = &self.reply else { return false };
+        let security = reply.status.is_some_and(|s| s.is_temporary() && s.subject() == 7);
+        reply.code == 421 || (security && self.stage != Stage::Rcpt.as_str())
+    }
+
+    /// Whether no server had a part in it.
+    pub(crate) fn is_ours(&self) -> bool {
+        self.stage == STAGE_OURS
+    }
+
+    /// Whether there was not even a connection.
+    pub(crate) fn is_without_connection(&self) -> bool {
+        self.stage == Stage::Connect.as_str() && self.reply.is_none()
+    }
+
     /// Whether the server has nothing against this recipient, only too many at a time (RFC 5321
     /// §4.5.3.1.10).
     pub(crate) fn is_one_too_many(&self) -> bool {
@@ -118,7 +149,7 @@ impl Told {
     /// reason is ours, and not when this one may have the message already.
     pub(crate) fn is_worth_another_host(&self) -> bool {
         let not_taken = matches!(self.kind, Kind::NotTaken | Kind::NotTried);
-        let own = self.stage == STAGE_OURS || self.stage == Stage::Auth.as_str();
+        let own = self.is_ours() || self.stage == Stage::Auth.as_str();
         let may_pass = self.status.is_temporary() || self.is_about_host();
         not_taken && !own && may_pass && !self.may_be_duplicate()
     }

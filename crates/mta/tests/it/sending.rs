@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use dns::Zone;
 use mta::QueueConfig;
+use platform::{Clock, SystemClock};
 use store::RecipientState::{Accepted, Deferred, Failed};
+use store::{Steer, SteerAction, SubmissionView, UnixMillis};
 
 use crate::peer::{CUT, Peer, Rule, at_first, on};
 use crate::support::{Ports, System, Wishes};
@@ -17,7 +19,10 @@ const ONE_BY_ONE: &str = "250-peer.test\r\n250 8BITMIME";
 
 /// A system, and one server that all of b.test and c.test goes to.
 async fn with_peer(rules: &[Rule]) -> (System, Peer) {
-    let zone = Arc::new(Zone::new());
+    with_zone(rules, Arc::new(Zone::new())).await
+}
+
+async fn with_zone(rules: &[Rule], zone: Arc<Zone>) -> (System, Peer) {
     let peer = Peer::start("127.0.0.1:0".parse().unwrap(), rules).await;
     for domain in ["b.test", "c.test"] {
         zone.mx(domain, 10, "mx.b.test");
@@ -93,4 +98,52 @@ async fn what_answers_in_the_wrong_place_is_not_used_again() {
         a.wait_for(id, &[wanted]).await;
     }
     assert_eq!(peer.times("CONNECT"), 2);
+}
+
+fn last_reason(view: &SubmissionView) -> &str {
+    &view.events.last().unwrap().event.reason
+}
+
+#[tokio::test]
+async fn who_asks_us_to_slow_down_gets_a_rest_from_all_mail() {
+    let (a, peer) = with_peer(&[at_first(1, "MAIL", "421 4.7.0 slow down")]).await;
+    let mut author = a.author("ada@a.test").await;
+    let to = ["<bob@b.test>"];
+    let first = author.submit("MAIL FROM:<ada@a.test>", &to, LETTER).await.unwrap();
+    a.wait_for(first, &[Deferred]).await;
+    let second = author.submit("MAIL FROM:<ada@a.test>", &to, LETTER).await.unwrap();
+    let view = a.wait_for(second, &[Deferred]).await;
+    assert_eq!((view.attempts.len(), view.summary.recipients[0].attempts), (0, 0), "no attempt");
+    assert!(last_reason(&view).contains("we slow down: 421 4.7.0"), "{}", last_reason(&view));
+    let wait = view.summary.recipients[0].due.unwrap().0 - view.events.last().unwrap().event.at.0;
+    assert!((1_000..60_000).contains(&wait), "soon again, but not at once: {wait} ms");
+    assert_eq!(peer.times("CONNECT"), 1);
+    let other = author.submit("MAIL FROM:<ada@a.test>", &["<bob@c.test>"], LETTER).await.unwrap();
+    a.wait_for(other, &[Accepted]).await;
+}
+
+#[tokio::test]
+async fn a_dead_destination_is_not_tried_for_each_message() {
+    let zone = Arc::new(Zone::new());
+    let (a, peer) = with_zone(&[], Arc::clone(&zone)).await;
+    let free = std::net::SocketAddr::from(([127, 0, 0, 77], peer.address.port()));
+    zone.mx("dead.test", 10, "mx.dead.test").a("mx.dead.test", [127, 0, 0, 77].into());
+    let mut author = a.author("ada@a.test").await;
+    let to = ["<bob@dead.test>"];
+    let first = author.submit("MAIL FROM:<ada@a.test>", &to, LETTER).await.unwrap();
+    a.wait_for(first, &[Deferred]).await;
+    let second = author.submit("MAIL FROM:<ada@a.test>", &to, LETTER).await.unwrap();
+    let view = a.wait_for(second, &[Deferred]).await;
+    assert!(view.attempts.is_empty(), "RFC 5321 §4.5.4.1: nobody was spoken to again");
+    assert!(last_reason(&view).contains("left alone for a while"), "{}", last_reason(&view));
+    assert_eq!(view.summary.recipients[0].attempts, 1, "the attempt before was one for all");
+    let standing = a.mta.standing(&envelope::Domain::parse("dead.test").unwrap()).unwrap();
+    assert!(standing.rests_for.is_some() && standing.limit == 1, "{standing:?}");
+
+    let _back = Peer::start(free, &[]).await;
+    a.mta.try_again();
+    let at = UnixMillis(SystemClock.now().millis());
+    let steer = Steer { submission: second, recipient: None, action: SteerAction::Retry, at };
+    a.store.steer(steer).await.unwrap();
+    a.wait_for(second, &[Accepted]).await;
 }

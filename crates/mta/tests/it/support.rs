@@ -30,7 +30,7 @@ pub(crate) struct System {
     pub(crate) smtp: SocketAddr,
     pub(crate) submission: SocketAddr,
     pub(crate) shutdown: Shutdown,
-    mta: Arc<Mta>,
+    pub(crate) mta: Arc<Mta>,
     tasks: Vec<Task>,
     queue: Option<Task>,
     _folder: tempfile::TempDir,
