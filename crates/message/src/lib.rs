@@ -65,6 +65,8 @@ pub use crate::message_id::{MessageId, NotMessageId, REFERENCES_MAX};
 pub use crate::parameter::{PARAMETERS_MAX, Parameter};
 pub use crate::part::{Part, PartKind};
 pub use crate::structure::{DEFECTS_MAX, DEPTH_MAX, FIELDS_MAX, PARTS_MAX, Structure};
-pub use crate::view::{Automation, BaseSubject, BodyParts, ReplyAddresses};
+pub use crate::view::{
+    Automation, BaseSubject, BodyParts, Letter, ReplyAddresses, Segment, SegmentKind,
+};
 pub use crate::write::downgrade::DowngradeError;
 pub use crate::write::{Attachment, Draft, DraftError, Sealed};

@@ -8,9 +8,11 @@ mod automation;
 mod conversation;
 mod flowed;
 mod html;
+mod letter;
 
 pub use self::automation::Automation;
 pub use self::conversation::{BaseSubject, ReplyAddresses};
+pub use self::letter::{Letter, Segment, SegmentKind};
 
 use crate::content::ContentType;
 use crate::message::Message;
@@ -36,9 +38,9 @@ impl Message<'_> {
     /// is anything else, and without the signature.
     pub fn preview(&self) -> String {
         let text = self.text_to_show();
-        let letter = text.split("\n-- \n").next().unwrap_or_default();
-        let own = letter.lines().filter(|line| !line.starts_with('>'));
-        let own = first_words(own);
+        let author = self.from().mailboxes().next().and_then(|author| author.name.clone());
+        let own = Letter::read(&text, author.as_deref()).own();
+        let own = first_words(own.lines());
         if own.is_empty() { first_words(text.lines()) } else { own }
     }
 

@@ -14,6 +14,7 @@ mod gmime;
 mod mail_parser;
 mod mime4j;
 mod python;
+mod quotes;
 mod ruby_mail;
 mod support;
 mod texts;
