@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use ::tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 
-pub use self::tokio::{LISTEN_BACKLOG, TokioNet};
+pub use self::tokio::{LISTEN_BACKLOG, TokioNet, own_addresses};
 use crate::clock::{Clock, within};
 
 /// A future in a box, as object-safe traits need it.

@@ -7,12 +7,27 @@ use std::task::{Context, Poll};
 
 use ::tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use ::tokio::net::{TcpListener, TcpSocket, TcpStream, UdpSocket};
-use nix::sys::socket::{setsockopt, sockopt};
+use nix::ifaddrs::getifaddrs;
+use nix::sys::socket::{SockaddrStorage, setsockopt, sockopt};
 
 use super::{BoxFuture, Datagram, Listener, Net, Stream};
 
 /// Connections that may wait to be accepted; the system's own limit may be lower.
 pub const LISTEN_BACKLOG: u32 = 1024;
+
+/// Addresses that this machine's interfaces have right now.
+///
+/// # Errors
+///
+/// The system does not tell.
+pub fn own_addresses() -> io::Result<Vec<IpAddr>> {
+    let address = |storage: SockaddrStorage| {
+        let v4 = storage.as_sockaddr_in().map(|own| IpAddr::V4(own.ip()));
+        v4.or_else(|| storage.as_sockaddr_in6().map(|own| IpAddr::V6(own.ip())))
+    };
+    let interfaces = getifaddrs().map_err(io::Error::from)?;
+    Ok(interfaces.filter_map(|interface| address(interface.address?)).collect())
+}
 
 /// TCP and UDP of the system, without Nagle's delay.
 #[derive(Clone, Copy, Debug, Default)]

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use mta::{Mta, PrivateTargets, RelayLogin, Route};
 use platform::{ClientTls, Disk, RealDisk, TokioNet};
 use sasl::Password;
+use tracing::warn;
 
 use crate::config::{Config, HostPort, Relay, RelayTls};
 use crate::engine::Engine;
@@ -33,7 +34,28 @@ pub(super) fn mta(
         opportunistic_tls: ClientTls::opportunistic(&RealDisk, &[]).map_err(no_tls)?,
         verified_tls: verified_tls(config)?,
     };
-    Ok(Mta::new(settings(config, listening)?, world))
+    Ok(Mta::new(settings(config, found_at(listening))?, world))
+}
+
+/// Where others find us: a listener on every address is found at each address of the machine.
+fn found_at(listening: Vec<SocketAddr>) -> Vec<SocketAddr> {
+    let unspecified = |own: &SocketAddr| own.ip().is_unspecified();
+    if !listening.iter().any(unspecified) {
+        return listening;
+    }
+    let addresses = platform::own_addresses().unwrap_or_else(|error| {
+        warn!(%error, "loops to this server are recognised by its name alone");
+        Vec::new()
+    });
+    let mut found = Vec::new();
+    for own in listening {
+        found.push(own);
+        if unspecified(&own) {
+            let same_family = addresses.iter().filter(|ip| ip.is_ipv4() == own.is_ipv4());
+            found.extend(same_family.map(|ip| SocketAddr::new(*ip, own.port())));
+        }
+    }
+    found
 }
 
 /// TLS that proves the smart host. Without certificate authorities it would prove nothing, and
@@ -121,4 +143,22 @@ fn relay(relay: &Relay) -> Result<mta::Relay, Failure> {
         },
         login,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_listener_on_every_address_is_found_at_each_of_them() {
+        let written: Vec<SocketAddr> =
+            ["0.0.0.0:25", "192.0.2.1:2525"].map(|at| at.parse().unwrap()).to_vec();
+        let found = found_at(written.clone());
+        for at in ["0.0.0.0:25", "127.0.0.1:25", "192.0.2.1:2525"] {
+            assert!(found.contains(&at.parse().unwrap()), "{at} in {found:?}");
+        }
+        let wrong_port = found.iter().any(|own| own.ip().is_loopback() && own.port() != 25);
+        assert!(!wrong_port && found.iter().all(SocketAddr::is_ipv4), "{found:?}");
+        assert_eq!(found_at(written[1..].to_vec()), written[1..]);
+    }
 }
