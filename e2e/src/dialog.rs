@@ -5,7 +5,7 @@
 
 use std::fmt;
 use std::io::{ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::Arc;
 
 use base64::Engine as _;
@@ -217,6 +217,13 @@ impl Dialog {
         let reply = self.expect(code);
         let text = reply.lines.last().cloned().unwrap_or_default();
         text.rsplit(' ').next().unwrap_or_default().to_owned()
+    }
+
+    /// Sends nothing more, as a client does that breaks off; what comes can still be read.
+    pub fn end(&mut self) {
+        if let Some(Stream::Clear(stream)) = &self.stream {
+            stream.shutdown(Shutdown::Write).expect("the connection still stands");
+        }
     }
 
     /// Demands that the server closes, whatever it still says.

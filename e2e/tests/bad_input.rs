@@ -60,6 +60,48 @@ fn commands_in_wrong_order_or_shape_are_refused_and_the_session_goes_on() {
 }
 
 #[test]
+fn mail_begins_with_a_hello() {
+    let site = Site::default();
+    let server = site.start();
+    for label in ["smtp/starttls", "submission/starttls"] {
+        let mut dialog = server.dial(label);
+        let refused = dialog.say("MAIL FROM:<a@b.test>", 503);
+        assert!(refused.lines.iter().all(|line| line.starts_with("5.5.1 ")), "S21: {refused}");
+        dialog.say("RCPT TO:<bob@home.test>", 503);
+        dialog.say("DATA", 503);
+        dialog.say("EHLO client.test", 250);
+        // S21: the refused MAIL has begun nothing.
+        dialog.say("RCPT TO:<bob@home.test>", 503);
+    }
+}
+
+#[test]
+fn half_a_content_is_nobodys_mail() {
+    let site = Site::default();
+    let server = site.start();
+    #[rustfmt::skip]
+    let rows: [(&[u8], &str); 5] = [
+        (b"DATA\r\nSubject: half\r\n\r\nof it", "S09: in the middle of a line"),
+        (b"DATA\r\nSubject: half\r\n\r\nof it\r\n.", "S09: behind the dot"),
+        (b"BDAT 40 LAST\r\nSubject: half\r\n\r\nof it", "S36: in the middle of the last chunk"),
+        (b"BDAT 23\r\nSubject: half\r\n\r\nof it\r\n", "S36: a whole chunk that is not the last"),
+        (b"BDAT 23\r\nSubject: half\r\n\r\nof it\r\nBDAT 5 LAST\r\n", "S36: nothing of the last chunk"),
+    ];
+    for (octets, why) in rows {
+        let mut dialog = server.smtp();
+        dialog.say("MAIL FROM:<eve@else.test>", 250);
+        dialog.say("RCPT TO:<bob@home.test>", 250);
+        dialog.send(octets);
+        dialog.end();
+        let lines = dialog.expect_end();
+        assert!(!lines.iter().any(|line| line.contains("queued")), "{why}: {lines:?}");
+        server.smtp().say("NOOP", 250);
+    }
+    assert_eq!(site.messages("bob@home.test"), 0, "S09, S36: nothing is stored");
+    site.verify();
+}
+
+#[test]
 fn recipients_that_would_leave_are_refused_however_they_are_written() {
     let site = Site::default();
     let server = site.start();
@@ -335,9 +377,18 @@ fn auth_in_wrong_shape_is_refused() {
     ]);
     let mut dialog = session();
     dialog.say("AUTH PLAIN", 334);
-    dialog.say("*", 501);
+    let cancelled = dialog.say("*", 501);
+    assert!(cancelled.lines.iter().all(|line| line.starts_with("5.")), "T10: {cancelled}");
+    // T10: whoever cancelled is nobody yet, and may try again.
+    dialog.say("MAIL FROM:<ada@home.test>", 530);
     dialog.login("ada@home.test", PASSWORD);
+    // T12: once is enough, and never in a transaction; the transaction goes on.
     dialog.say("AUTH PLAIN", 503);
+    dialog.say("MAIL FROM:<ada@home.test>", 250);
+    dialog.say("AUTH PLAIN", 503);
+    dialog.say("RCPT TO:<bob@home.test>", 250);
+    dialog.content(&plain("ada@home.test", "bob@home.test", "after all"), 250);
+    assert_eq!(site.messages("bob@home.test"), 1, "T12: the transaction was not disturbed");
     let mut dialog = session();
     for _ in 0..5 {
         dialog.send("AUTH PLAIN AGFkYQB3cm9uZw==\r\n");

@@ -50,6 +50,40 @@ fn modern_tls_is_spoken_and_old_tls_is_not() {
 }
 
 #[test]
+fn whoever_asks_for_another_name_gets_our_only_certificate() {
+    if lacks(&["openssl"]) {
+        return;
+    }
+    let site = Site::default();
+    let server = site.start();
+    for (label, starttls) in IMPLICIT {
+        for name in ["elsewhere.test", "xn--bcher-kva.test"] {
+            let arguments = [starttls, &["-servername", name]].concat();
+            let finished = openssl(&site, &server, label, &arguments);
+            assert_eq!(finished.code, Some(0), "T07: {label}: {name}: {}", finished.words());
+        }
+    }
+}
+
+#[test]
+fn half_open_handshakes_are_counted_as_connections() {
+    let plan = Plan { sections: "[limits]\nconnections_per_ip = 20\n", ..Plan::default() };
+    let site = Site::new(&plan);
+    let server = site.start();
+    let address = server.address("submission/implicit");
+    let mut half_open: Vec<_> = (0..20).map(|_| Dialog::connect(address)).collect();
+    for dialog in &mut half_open {
+        // The head of a record that never gets its body.
+        dialog.send(b"\x16\x03\x01\x02\x00");
+    }
+    // T15: neither by name nor by number does one more get in; a handshake has ten seconds.
+    let mut one_more = Dialog::connect(address);
+    assert!(!one_more.try_enter_tls(&site.ca()), "T15: the limit counts handshakes too");
+    drop(half_open);
+    until("room again", || Dialog::connect(address).try_enter_tls(&site.ca()).then_some(()));
+}
+
+#[test]
 fn garbage_instead_of_a_handshake_ends_the_connection() {
     let site = Site::default();
     let server = site.start();

@@ -350,7 +350,11 @@ fn mail_waits_for_dns_and_for_the_host() {
     );
     internet.postfix.await_mail(1);
     until("an empty queue", || internet.site.json(&["queue", "list"]).is_empty().then_some(()));
-    assert_eq!(internet.site.messages("ada@home.test"), 0, "a failing DNS server bounces nothing");
+    assert_eq!(
+        internet.site.messages("ada@home.test"),
+        0,
+        "D01: a failing DNS server bounces nothing"
+    );
 }
 
 #[test]
@@ -372,6 +376,6 @@ fn a_domain_that_takes_no_mail_is_told_at_once() {
     );
     let messages = internet.await_messages("ada@home.test", 2);
     let text = messages.iter().map(|message| String::from_utf8_lossy(message)).collect::<String>();
-    assert!(text.contains("Status: 5.1.10\r\n"), "RFC 7505 §4.2: {text}");
-    assert!(text.contains("Status: 5.1.2\r\n"), "RFC 3463 §3.2: {text}");
+    assert!(text.contains("Status: 5.1.10\r\n"), "D02: RFC 7505 §4.2: {text}");
+    assert!(text.contains("Status: 5.1.2\r\n"), "D02: RFC 3463 §3.2: {text}");
 }

@@ -137,7 +137,10 @@ fn nothing_that_came_before_tls_counts_in_it() {
     dialog.say("MAIL FROM:<eve@else.test>", 250);
     dialog.start_tls(&site.ca());
     dialog.say("RCPT TO:<bob@home.test>", 503);
+    // T03: TLS in TLS is neither done nor offered, and the session goes on.
     dialog.say("STARTTLS", 503);
+    let offered = dialog.say("EHLO client.test", 250);
+    assert!(!offered.lines.iter().any(|line| line == "STARTTLS"), "T03: {offered}");
 }
 
 #[test]

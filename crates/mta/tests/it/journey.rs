@@ -139,7 +139,7 @@ async fn a_domain_without_mail_fails_at_once_and_trouble_only_delays() {
     let view = a.wait_for(dead, &[RecipientState::Failed, RecipientState::Failed]).await;
     assert_eq!(view.attempts.len(), 0, "nobody was spoken to");
     let notices = a.wait_for_inbox("ada@a.test", 2).await.concat();
-    assert!(notices.contains("Status: 5.1.10"), "RFC 7505 §4.1: {notices}");
+    assert!(notices.contains("Status: 5.1.10"), "D02: RFC 7505 §4.1: {notices}");
     assert!(notices.contains("Status: 5.1.2"), "no such domain: {notices}");
 
     let late = author.submit(mail, &["<bob@b.test>"], LETTER).await.unwrap();
