@@ -199,7 +199,7 @@ impl Acceptor {
 }
 
 /// Says no, without waiting: a fresh connection has room for it.
-async fn refuse(stream: &mut dyn Stream, refusal: &[u8]) {
+pub async fn refuse(stream: &mut dyn Stream, refusal: &[u8]) {
     let mut stream = Pin::new(stream);
     poll_fn(|context| {
         // If it does not get through, the peer sees that the connection ends.

@@ -19,6 +19,7 @@ pub mod connection;
 pub mod disk;
 pub mod drive;
 pub mod net;
+pub mod proxy;
 pub mod random;
 pub mod shutdown;
 pub mod task;

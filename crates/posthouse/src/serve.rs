@@ -13,6 +13,7 @@
 //! Not here: what sessions and the queue do (crates `mta`, `access`).
 
 mod certificate;
+mod front;
 mod listeners;
 pub(crate) mod log;
 mod upkeep;

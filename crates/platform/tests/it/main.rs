@@ -7,6 +7,8 @@ mod connection;
 #[cfg(test)]
 mod disk;
 #[cfg(test)]
+mod proxy;
+#[cfg(test)]
 mod pump;
 #[cfg(test)]
 mod support;

@@ -24,6 +24,8 @@ pub(crate) struct Listener {
     pub(crate) security: Security,
     /// Who may relay without a login.
     pub(crate) relay_from: Vec<Network>,
+    /// Load balancers in front of it, who tell by the PROXY protocol who the peer is.
+    pub(crate) proxy_from: Vec<Network>,
     /// Where it stands in the file.
     pub(super) place: Range<usize>,
 }
@@ -91,6 +93,7 @@ pub(super) struct Written {
     bind: Spanned<Vec<Spanned<String>>>,
     tls: Security,
     relay_from: Option<Spanned<Vec<Spanned<String>>>>,
+    proxy_from: Option<Spanned<Vec<Spanned<String>>>>,
 }
 
 /// Every protocol that INTERFACES name, whether it exists yet or not.
@@ -162,7 +165,8 @@ fn one(
     let relay_from = match &written.relay_from {
         None => Vec::new(),
         Some(networks) if protocol == Protocol::Smtp => {
-            networks.get_ref().iter().map(|text| network(text, source)).collect::<Result<_, _>>()?
+            let networks = networks.get_ref().iter();
+            networks.map(|text| network(text, Key::RelayFrom, source)).collect::<Result<_, _>>()?
         }
         Some(networks) => {
             let what = format!(
@@ -172,7 +176,19 @@ fn one(
             return Err(source.fault(networks, what, "remove relay_from here"));
         }
     };
-    Ok((Listener { protocol, bind, security: written.tls, relay_from, place }, binds))
+    let proxy_from = match &written.proxy_from {
+        None => Vec::new(),
+        Some(networks) if networks.get_ref().is_empty() => {
+            let what = "proxy_from names no proxy";
+            return Err(source.fault(networks, what, "name its network, or remove proxy_from"));
+        }
+        Some(networks) => {
+            let networks = networks.get_ref().iter();
+            networks.map(|text| network(text, Key::ProxyFrom, source)).collect::<Result<_, _>>()?
+        }
+    };
+    let security = written.tls;
+    Ok((Listener { protocol, bind, security, relay_from, proxy_from, place }, binds))
 }
 
 fn protocol(written: &Spanned<WrittenProtocol>, source: &Source<'_>) -> Result<Protocol, Fault> {
@@ -201,12 +217,34 @@ fn address(written: &Spanned<String>, source: &Source<'_>) -> Result<SocketAddr,
     })
 }
 
-fn network(written: &Spanned<String>, source: &Source<'_>) -> Result<Network, Fault> {
+/// A key that names networks.
+#[derive(Clone, Copy)]
+enum Key {
+    RelayFrom,
+    ProxyFrom,
+}
+
+impl Key {
+    /// What follows when it names everybody, and what to do.
+    fn everybody(self, text: &str) -> (String, &'static str) {
+        match self {
+            Self::RelayFrom => (
+                format!("relay_from = {text:?} lets everybody send through this host"),
+                "name only networks that are yours; others would send spam in your name",
+            ),
+            Self::ProxyFrom => (
+                format!("proxy_from = {text:?} lets everybody say that he is somebody else"),
+                "name only your load balancers",
+            ),
+        }
+    }
+}
+
+fn network(written: &Spanned<String>, key: Key, source: &Source<'_>) -> Result<Network, Fault> {
     let text = written.get_ref();
     match text.parse::<Network>() {
         Ok(network) if network.prefix() == 0 => {
-            let what = format!("relay_from = {text:?} lets everybody send through this host");
-            let remedy = "name only networks that are yours; others would send spam in your name";
+            let (what, remedy) = key.everybody(text);
             Err(source.fault(written, what, remedy))
         }
         Ok(network) => Ok(network),

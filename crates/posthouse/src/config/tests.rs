@@ -21,6 +21,7 @@ protocol = "smtp"
 bind = ["127.0.0.1:2525", "[::1]:2525"]
 tls = "starttls"
 relay_from = ["127.0.0.0/8", "::1"]
+proxy_from = ["10.1.2.0/24"]
 [[listener]]
 protocol = "pop3"
 bind = ["127.0.0.1:0"]
@@ -83,6 +84,7 @@ fn every_documented_key_is_taken() {
     let config = parse(WHOLE).expect("a good file");
     assert_eq!(config.listeners.len(), 2);
     assert_eq!(config.listeners[0].relay_from[0].to_string(), "127.0.0.0/8");
+    assert_eq!(config.listeners[0].proxy_from[0].to_string(), "10.1.2.0/24");
     assert_eq!(config.outbound.routes.len(), 2);
     assert_eq!(config.outbound.relay.expect("relay").host.to_string(), "smtp.example.net:587");
     assert_eq!(config.queue.delay_notice, Duration::from_secs(30), "half of a short `expire`");
@@ -165,6 +167,8 @@ fn values_that_cannot_be() {
         "[[listener]]\nprotocol = \"smtp\"\nbind = [\"127.0.0.1:25\"]\ntls = \"none\"\nrelay_from = [\"10.0.0.1/8\"]",
         "[[listener]]\nprotocol = \"smtp\"\nbind = [\"127.0.0.1:25\"]\ntls = \"none\"\nrelay_from = [\"0.0.0.0/0\"]",
         "[[listener]]\nprotocol = \"smtp\"\nbind = [\"127.0.0.1:25\"]\ntls = \"none\"\nrelay_from = [\"home\"]",
+        "[[listener]]\nprotocol = \"smtp\"\nbind = [\"127.0.0.1:25\"]\ntls = \"none\"\nproxy_from = [\"::/0\"]",
+        "[[listener]]\nprotocol = \"smtp\"\nbind = [\"127.0.0.1:25\"]\ntls = \"none\"\nproxy_from = []",
     ]), @r#"
     "50MB" is not a size (posthouse.toml:4:16): write a whole number with B, KiB, MiB or GiB, as in 50MiB
     "0B" is nothing (posthouse.toml:4:16): write at least one
@@ -187,6 +191,8 @@ fn values_that_cannot_be() {
     "10.0.0.1/8" is not a network: it has bits behind its prefix; its network is 10.0.0.0/8 (posthouse.toml:7:15): write "10.0.0.0/8"
     relay_from = "0.0.0.0/0" lets everybody send through this host (posthouse.toml:7:15): name only networks that are yours; others would send spam in your name
     "home" is not a network: it is not an address with a prefix length (posthouse.toml:7:15): write it as "192.0.2.0/24"
+    proxy_from = "::/0" lets everybody say that he is somebody else (posthouse.toml:7:15): name only your load balancers
+    proxy_from names no proxy (posthouse.toml:7:14): name its network, or remove proxy_from
     "#);
 }
 

@@ -1,7 +1,7 @@
 //! All addresses that we listen on: bound before anything is said, then served.
 //!
 //! Standards: RFC 5321, RFC 6409, RFC 1939, RFC 8314 §3.
-//! Not here: the accept loop and the pumps (crate `platform`).
+//! Not here: the accept loop and the pumps (crate `platform`), proxies (`front`).
 
 use std::io;
 use std::net::SocketAddr;
@@ -19,6 +19,7 @@ use smtp::server::{self, AuthInClear};
 use tracing::debug;
 
 use super::certificate::Certificate;
+use super::front::Front;
 use crate::config::{self, Config, Protocol, Security};
 use crate::engine::Engine;
 use crate::failure::Failure;
@@ -129,11 +130,14 @@ impl Desk<'_> {
         );
         let pump = Arc::new(self.pump(listener, ALPN_SMTP)?);
         let start = start(listener);
-        let acceptor = self.acceptor(listener, "421 4.7.0 Too many connections\r\n");
+        let (front, acceptor) = self.front(listener, "421 4.7.0 Too many connections\r\n")?;
         tokio::spawn(async move {
             let session = move |stream: Box<dyn platform::Stream>| {
-                let (drive, pump) = (reception.session(stream.peer()), Arc::clone(&pump));
+                let (reception, pump) = (Arc::clone(&reception), Arc::clone(&pump));
+                let front = Arc::clone(&front);
                 async move {
+                    let Some((stream, _place)) = front.admit(stream).await else { return };
+                    let drive = reception.session(stream.peer());
                     let ended = platform::serve(stream, start, drive, &pump).await;
                     debug!(?ended, "smtp session ended");
                 }
@@ -147,13 +151,21 @@ impl Desk<'_> {
         if listener.protocol == Protocol::Submission {
             return Ok(Service::Submission);
         }
+        Ok(Service::Smtp { relay_from: self.networks("relay_from", &listener.relay_from)? })
+    }
+
+    fn networks(
+        &self,
+        key: &str,
+        written: &[config::Network],
+    ) -> Result<Vec<mta::Network>, Failure> {
         let network = |network: &config::Network| {
-            network.to_string().parse::<mta::Network>().map_err(|error| {
-                Failure::new(format!("relay_from: {error}")).in_path(&self.config.file)
-            })
+            network
+                .to_string()
+                .parse::<mta::Network>()
+                .map_err(|error| Failure::new(format!("{key}: {error}")).in_path(&self.config.file))
         };
-        let relay_from = listener.relay_from.iter().map(network).collect::<Result<_, _>>()?;
-        Ok(Service::Smtp { relay_from })
+        written.iter().map(network).collect()
     }
 
     fn pop3(
@@ -181,11 +193,14 @@ impl Desk<'_> {
         );
         let pump = Arc::new(self.pump(listener, ALPN_POP3)?);
         let start = start(listener);
-        let acceptor = self.acceptor(listener, "-ERR [SYS/TEMP] Too many connections\r\n");
+        let (front, acceptor) = self.front(listener, "-ERR [SYS/TEMP] Too many connections\r\n")?;
         tokio::spawn(async move {
             let session = move |stream: Box<dyn platform::Stream>| {
-                let (drive, pump) = (service.session(stream.peer()), Arc::clone(&pump));
+                let (service, pump) = (Arc::clone(&service), Arc::clone(&pump));
+                let front = Arc::clone(&front);
                 async move {
+                    let Some((stream, _place)) = front.admit(stream).await else { return };
+                    let drive = service.session(stream.peer());
                     let ended = platform::serve(stream, start, drive, &pump).await;
                     debug!(?ended, "pop3 session ended");
                 }
@@ -212,16 +227,25 @@ impl Desk<'_> {
     }
 
     /// What a refused peer hears makes sense only where it expects clear text.
-    fn acceptor(&self, listener: &config::Listener, refusal: &str) -> Acceptor {
-        Acceptor {
-            clock: Arc::clone(&self.engine.clock),
+    fn front(
+        &self,
+        listener: &config::Listener,
+        refusal: &str,
+    ) -> Result<(Arc<Front>, Acceptor), Failure> {
+        let refusal = match listener.security {
+            Security::Implicit => Vec::new(),
+            Security::None | Security::StartTls => refusal.as_bytes().to_vec(),
+        };
+        let proxies = self.networks("proxy_from", &listener.proxy_from)?;
+        let clock = &self.engine.clock;
+        let front = Front::new(proxies, self.gate, clock, refusal.clone());
+        let acceptor = Acceptor {
+            clock: Arc::clone(clock),
             shutdown: self.shutdown.clone(),
-            gate: Arc::clone(self.gate),
-            refusal: match listener.security {
-                Security::Implicit => Vec::new(),
-                Security::None | Security::StartTls => refusal.as_bytes().to_vec(),
-            },
-        }
+            gate: front.outer_gate(),
+            refusal,
+        };
+        Ok((front, acceptor))
     }
 }
 
