@@ -13,7 +13,7 @@ use envelope::{Address, Domain};
 use sasl::Password;
 use store::{Account, Alias, AliasKey, Credential, NewAccount, StoreError, UnixMillis};
 
-use crate::{Directory, DirectoryError, Table, credential};
+use crate::{Directory, DirectoryError, EXPANSION_TARGETS_MAX, Table, credential};
 
 impl Directory {
     fn now(&self) -> UnixMillis {
@@ -104,6 +104,19 @@ impl Directory {
         if alias.targets.is_empty() {
             return Err(DirectoryError::Refused(format!("alias {} leads nowhere", alias.key)));
         }
+        if alias.targets.len() > EXPANSION_TARGETS_MAX {
+            return Err(DirectoryError::Refused(format!(
+                "alias {} has {} targets; {EXPANSION_TARGETS_MAX} are possible",
+                alias.key,
+                alias.targets.len()
+            )));
+        }
+        if leads_only_to_itself(&table, &alias) {
+            return Err(DirectoryError::Refused(format!(
+                "alias {} would lead to itself and nowhere else",
+                alias.key
+            )));
+        }
         if let AliasKey::Address(address) = &alias.key
             && table.account(address).is_some()
         {
@@ -146,6 +159,27 @@ fn not_local(domain: &Domain) -> DirectoryError {
     DirectoryError::Refused(format!(
         "{domain} is not a local domain: run `posthouse domain add {domain}` first"
     ))
+}
+
+/// Whether an alias and those that it leads to go in a circle, so that mail for it would reach
+/// nobody.
+fn leads_only_to_itself(table: &Table, alias: &Alias) -> bool {
+    let own = |address: &Address| match &alias.key {
+        AliasKey::Address(key) => address.folded() == key.folded(),
+        AliasKey::Domain(_) => false,
+    };
+    let mut seen = BTreeSet::new();
+    let mut waiting: Vec<&Address> = alias.targets.iter().collect();
+    while let Some(address) = waiting.pop() {
+        if own(address) || !seen.insert(address.folded()) {
+            continue;
+        }
+        match table.alias_targets(address) {
+            Some(next) => waiting.extend(next),
+            None => return false,
+        }
+    }
+    true
 }
 
 /// Whether accounts of these addresses can be made, all of them.

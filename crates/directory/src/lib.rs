@@ -16,6 +16,7 @@
 mod admin;
 mod check;
 mod credential;
+mod srs;
 mod table;
 
 use std::fmt;
@@ -29,7 +30,9 @@ use tokio::sync::Mutex;
 
 use crate::check::Checks;
 pub use crate::credential::{CredentialError, PASSWORD_OCTETS_MIN};
-pub use crate::table::{EXPANSION_TARGETS_MAX, Place, Resolution, Table, Target};
+use crate::srs::Srs;
+pub use crate::srs::{FORWARD_DAYS_MAX, SrsError};
+pub use crate::table::{EXPANSION_TARGETS_MAX, Place, Resolution, Separator, Table, Target};
 
 /// Accounts, aliases and local domains, ready to be asked.
 pub struct Directory {
@@ -37,6 +40,8 @@ pub struct Directory {
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
     secret: ServerSecret,
+    srs: Srs,
+    separator: Mutex<Separator>,
     table: RwLock<Arc<Table>>,
     /// A hash of nobody's password: an unknown user costs the same time as a known one.
     decoy: String,
@@ -86,7 +91,9 @@ impl Directory {
             store,
             clock,
             random,
+            srs: Srs::new(&secret),
             secret: ServerSecret::new(secret),
+            separator: Mutex::default(),
             table: RwLock::default(),
             decoy,
             checks: Checks::new(),
@@ -94,6 +101,28 @@ impl Directory {
         };
         directory.refresh().await?;
         Ok(Arc::new(directory))
+    }
+
+    /// Sets what stands between a user and a detail.
+    pub async fn separate_by(&self, separator: Separator) -> Result<(), StoreError> {
+        *self.separator.lock().await = separator;
+        self.refresh().await
+    }
+
+    /// The reverse-path of mail that one of our addresses hands on elsewhere. `None` where it
+    /// needs no other: its domain is ours, or the new one would be too long.
+    pub fn forwarded(&self, sender: &Address, by: &Domain) -> Option<Address> {
+        if self.is_local(sender.domain()) {
+            return None;
+        }
+        self.srs.forward(sender, by, self.clock.now())
+    }
+
+    /// The sender behind a reverse-path of [`forwarded`](Self::forwarded). `None` where it is
+    /// none.
+    pub fn returned(&self, address: &Address) -> Option<Result<Address, SrsError>> {
+        let ours = self.is_local(address.domain());
+        ours.then(|| self.srs.back(address, self.clock.now())).flatten()
     }
 
     /// Reads the store anew.
@@ -108,7 +137,9 @@ impl Directory {
         let domains = self.store.domains().await?;
         let accounts = self.store.accounts().await?;
         let aliases = self.store.aliases().await?;
-        let table = Arc::new(Table::new(domains, accounts, aliases));
+        let separator = *self.separator.lock().await;
+        let table = Table::new(domains, accounts, aliases).separated_by(separator);
+        let table = Arc::new(table);
         *self.table.write().unwrap_or_else(PoisonError::into_inner) = table;
         Ok(())
     }

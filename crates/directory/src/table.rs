@@ -5,20 +5,23 @@
 //!                 │yes
 //!                 ├─ an account ──────────────▶ its INBOX
 //!                 ├─ an alias ─▶ its targets, each resolved again
+//!                 ├─ user+detail ─▶ likewise, of user
 //!                 ├─ the domain's catch-all ─▶ likewise
 //!                 ├─ postmaster, abuse ──────▶ the domain's oldest account
 //!                 └─ nothing ─────────────────▶ Unknown
 //! ```
 //!
-//! Standards: RFC 5321 §4.5.1 (postmaster), RFC 2142 §2 (abuse), RFC 5321 §3.9 (aliases).
-//! Not here: forwarding to elsewhere under a changed reverse-path.
+//! Standards: RFC 5321 §4.5.1 (postmaster), RFC 2142 §2 (abuse), RFC 5321 §3.9 (aliases),
+//! RFC 5233 §1 (subaddresses).
+//! Not here: forwarding to elsewhere under a changed reverse-path (`srs`).
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use envelope::{Address, Domain};
+use envelope::{Address, Domain, LocalPart};
 use store::{Account, AccountId, Alias, AliasKey, DomainRow};
 
-/// Most targets that one address may expand to; the rest are left out and the log says so.
+/// Most targets that one address may expand to: more would hold up the session of who sends to
+/// it. Mail for an address of more is refused, not delivered to some.
 pub const EXPANSION_TARGETS_MAX: usize = 10_000;
 
 /// Names that reach somebody at every local domain.
@@ -31,6 +34,8 @@ pub enum Resolution {
     Local(Vec<Target>),
     /// The domain is ours, the address is nobody's.
     Unknown,
+    /// Its aliases have more than [`EXPANSION_TARGETS_MAX`] targets: only the operator can help.
+    TooMany,
     /// The domain is not ours.
     Remote,
 }
@@ -38,7 +43,7 @@ pub enum Resolution {
 /// One place that mail goes to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
-    /// The address that the alias, or the sender, named.
+    /// The address that the alias, or the sender, named; of an account with its detail.
     pub address: Address,
     /// Where that is.
     pub place: Place,
@@ -47,7 +52,7 @@ pub struct Target {
 }
 
 /// Where a target is.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
     /// An account of ours.
     Account(AccountId),
@@ -55,13 +60,40 @@ pub enum Place {
     Elsewhere,
 }
 
+/// What stands between a user and a detail, as in `user+detail` (RFC 5233 §1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Separator {
+    /// Addresses have no details.
+    None,
+    /// The first one of these separates.
+    Sign(char),
+}
+
+impl Default for Separator {
+    /// What other servers use.
+    fn default() -> Self {
+        Self::Sign('+')
+    }
+}
+
+impl Separator {
+    /// The address without its detail, if it has one.
+    fn user(self, address: &Address) -> Option<Address> {
+        let Self::Sign(sign) = self else { return None };
+        let (user, _detail) = address.local().as_str().split_once(sign)?;
+        let local = LocalPart::parse(user).ok()?;
+        Some(Address::new(local, address.domain().clone()))
+    }
+}
+
 /// All local addresses at one moment.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Table {
+    separator: Separator,
     domains: BTreeSet<Domain>,
     accounts: BTreeMap<Address, Account>,
     by_id: BTreeMap<AccountId, Address>,
-    aliases: BTreeMap<AliasKey, Vec<Address>>,
+    aliases: BTreeMap<AliasKey, Alias>,
     /// The oldest account of each domain.
     oldest: BTreeMap<Domain, Account>,
 }
@@ -78,6 +110,7 @@ impl Table {
             }
         }
         Self {
+            separator: Separator::default(),
             oldest,
             domains: domains.into_iter().map(|row| row.domain).collect(),
             by_id: accounts.iter().map(|account| (account.id, account.address.clone())).collect(),
@@ -85,8 +118,14 @@ impl Table {
                 .into_iter()
                 .map(|account| (account.address.folded(), account))
                 .collect(),
-            aliases: aliases.into_iter().map(|alias| (alias.key, alias.targets)).collect(),
+            aliases: aliases.into_iter().map(|alias| (alias.key.clone(), alias)).collect(),
         }
+    }
+
+    /// The same with another sign between user and detail.
+    #[must_use]
+    pub fn separated_by(self, separator: Separator) -> Self {
+        Self { separator, ..self }
     }
 
     /// Whether mail for this domain is ours.
@@ -121,6 +160,28 @@ impl Table {
         self.oldest.get(domain).or_else(of_all)
     }
 
+    /// Most octets that an account may hold, if there is a limit.
+    pub fn quota(&self, account: AccountId) -> Option<u64> {
+        self.accounts.get(self.by_id.get(&account)?)?.quota_octets
+    }
+
+    /// Who hears of trouble with mail to this address instead of its author, because it is a list
+    /// with an owner (RFC 5321 §3.9.2).
+    pub fn owner(&self, address: &Address) -> Option<&Address> {
+        match self.step(address) {
+            Step::Alias(alias) => alias.owner.as_ref(),
+            Step::Account(_) | Step::Elsewhere | Step::Nobody => None,
+        }
+    }
+
+    /// What an address leads to as an alias.
+    pub(crate) fn alias_targets(&self, address: &Address) -> Option<&[Address]> {
+        match self.step(address) {
+            Step::Alias(alias) => Some(&alias.targets),
+            Step::Account(_) | Step::Elsewhere | Step::Nobody => None,
+        }
+    }
+
     /// Where mail for an address goes. Aliases are followed without recursion; one that leads
     /// back to itself adds nothing.
     pub fn resolve(&self, address: &Address) -> Resolution {
@@ -133,50 +194,79 @@ impl Table {
             let address = account.address.clone();
             return Resolution::Local(vec![Target { address, place, by_alias: false }]);
         }
-        let alias = address;
+        self.expand(address)
+    }
+
+    fn expand(&self, alias: &Address) -> Resolution {
         let mut targets = Vec::new();
-        let mut seen = BTreeSet::new();
-        let mut waiting = vec![(address.clone(), false)];
+        let (mut seen, mut reached) = (BTreeSet::new(), BTreeSet::new());
+        let mut waiting = vec![(alias.clone(), false)];
         while let Some((address, by_alias)) = waiting.pop() {
-            if targets.len() >= EXPANSION_TARGETS_MAX {
-                tracing::warn!(%alias, limit = EXPANSION_TARGETS_MAX, "targets left out");
-                break;
+            if targets.len() >= EXPANSION_TARGETS_MAX || waiting.len() > EXPANSION_TARGETS_MAX {
+                tracing::warn!(%alias, limit = EXPANSION_TARGETS_MAX, "too many targets");
+                return Resolution::TooMany;
             }
             if !seen.insert(address.folded()) {
                 continue;
             }
-            if !self.is_local(address.domain()) {
-                targets.push(Target { address, place: Place::Elsewhere, by_alias });
-            } else if let Some(account) = self.account(&address) {
-                let place = Place::Account(account.id);
-                targets.push(Target { address: account.address.clone(), place, by_alias });
-            } else if let Some(next) = self.alias(&address) {
-                waiting.extend(next.iter().rev().map(|target| (target.clone(), true)));
-            } else if ALWAYS_REACHED.contains(&address.local().folded().as_str())
-                && let Some(account) = self.caretaker(address.domain())
-            {
-                if seen.insert(account.address.clone()) {
-                    let place = Place::Account(account.id);
-                    let address = account.address.clone();
-                    targets.push(Target { address, place, by_alias: true });
+            match self.step(&address) {
+                Step::Elsewhere => {
+                    targets.push(Target { address, place: Place::Elsewhere, by_alias });
                 }
-            } else if by_alias {
+                Step::Account(account) => {
+                    if reached.insert(account.id) {
+                        targets.push(self.target(address, by_alias, account));
+                    }
+                }
+                Step::Alias(alias) => {
+                    let next = alias.targets.iter().rev();
+                    waiting.extend(next.map(|target| (target.clone(), true)));
+                }
                 // Its other targets get the message; only the operator can mend this.
-                tracing::warn!(%alias, target = %address, "alias leads to an address of nobody");
+                Step::Nobody if by_alias => {
+                    tracing::warn!(%alias, target = %address, "alias leads to an address of nobody");
+                }
+                Step::Nobody => {}
             }
         }
         if targets.is_empty() { Resolution::Unknown } else { Resolution::Local(targets) }
     }
 
-    fn alias(&self, address: &Address) -> Option<&Vec<Address>> {
-        let own = self.aliases.get(&AliasKey::Address(address.folded()));
-        let reserved = ALWAYS_REACHED.contains(&address.local().folded().as_str());
-        own.or_else(|| {
-            // A catch-all does not swallow the operator's mail.
-            (!reserved)
-                .then(|| self.aliases.get(&AliasKey::Domain(address.domain().clone())))
-                .flatten()
-        })
+    /// An account reached by its own address or one with a detail, which is kept; or by a name
+    /// that always reaches somebody, which counts as an alias.
+    fn target(&self, address: Address, by_alias: bool, account: &Account) -> Target {
+        let folded = address.folded();
+        let is_user = self.separator.user(&folded).is_some_and(|user| user == account.address);
+        let place = Place::Account(account.id);
+        if is_user {
+            return Target { address, place, by_alias };
+        }
+        let by_alias = by_alias || folded != account.address;
+        Target { address: account.address.clone(), place, by_alias }
+    }
+
+    /// What an address is by itself. The exact address counts before the one without its detail,
+    /// both before what stands for many; a catch-all does not swallow the operator's mail.
+    fn step(&self, address: &Address) -> Step<'_> {
+        if !self.is_local(address.domain()) {
+            return Step::Elsewhere;
+        }
+        let folded = address.folded();
+        let user = self.separator.user(&folded);
+        for candidate in [Some(&folded), user.as_ref()].into_iter().flatten() {
+            if let Some(account) = self.accounts.get(candidate) {
+                return Step::Account(account);
+            }
+            if let Some(alias) = self.aliases.get(&AliasKey::Address(candidate.clone())) {
+                return Step::Alias(alias);
+            }
+        }
+        let name = user.as_ref().unwrap_or(&folded).local().as_str();
+        if ALWAYS_REACHED.contains(&name) {
+            return self.caretaker(address.domain()).map_or(Step::Nobody, Step::Account);
+        }
+        let catch_all = self.aliases.get(&AliasKey::Domain(address.domain().clone()));
+        catch_all.map_or(Step::Nobody, Step::Alias)
     }
 
     /// Whether an account may send as this address: its own, or an alias that leads to it.
@@ -185,9 +275,17 @@ impl Table {
             Resolution::Local(targets) => {
                 targets.iter().any(|target| target.place == Place::Account(account))
             }
-            Resolution::Unknown | Resolution::Remote => false,
+            Resolution::Unknown | Resolution::TooMany | Resolution::Remote => false,
         }
     }
+}
+
+/// What an address is by itself.
+enum Step<'a> {
+    Account(&'a Account),
+    Alias(&'a Alias),
+    Elsewhere,
+    Nobody,
 }
 
 #[cfg(test)]
@@ -216,7 +314,7 @@ mod tests {
             Some(domain) => AliasKey::Domain(Domain::parse(domain).unwrap()),
             None => AliasKey::Address(address(key)),
         };
-        Alias { key, targets: targets.iter().map(|target| address(target)).collect() }
+        Alias { key, targets: targets.iter().map(|target| address(target)).collect(), owner: None }
     }
 
     fn table() -> Table {
@@ -237,7 +335,7 @@ mod tests {
 
     #[test]
     fn addresses_lead_to_accounts_and_elsewhere() {
-        let rows: [(&str, Option<&[&str]>, &str); 9] = [
+        let rows: [(&str, Option<&[&str]>, &str); 16] = [
             ("Ada@A.test", Some(&["ada@a.test"]), "local parts of ours ignore case"),
             ("\"ada\"@a.test", Some(&["ada@a.test"]), "quotes change nothing"),
             ("sales@a.test", Some(&["ada@a.test", "bob@else.test"]), "alias, partly elsewhere"),
@@ -255,17 +353,78 @@ mod tests {
             ),
             ("abuse@b.test", Some(&["eve@b.test"]), "RFC 2142 §2"),
             ("x@else.test", None, "not ours"),
+            ("Ada+Lists@a.test", Some(&["Ada+Lists@a.test"]), "RFC 5233 §1: the detail is kept"),
+            ("ada+x+y@a.test", Some(&["ada+x+y@a.test"]), "the first separator counts"),
+            ("sales+x@a.test", Some(&["ada@a.test", "bob@else.test"]), "an alias with a detail"),
+            ("+x@a.test", Some(&[]), "no user"),
+            ("nobody+x@a.test", Some(&[]), "unknown with a detail"),
+            ("eve+x@b.test", Some(&["eve+x@b.test"]), "an account before the catch-all"),
+            ("postmaster+x@b.test", Some(&["eve@b.test"]), "reserved before the catch-all"),
         ];
         for (text, wanted, why) in rows {
             let found = match table().resolve(&address(text)) {
                 Resolution::Local(targets) => {
                     Some(targets.iter().map(|target| target.address.to_string()).collect())
                 }
-                Resolution::Unknown => Some(Vec::new()),
+                Resolution::Unknown | Resolution::TooMany => Some(Vec::new()),
                 Resolution::Remote => None,
             };
             let wanted = wanted.map(|wanted| wanted.iter().map(|a| (*a).to_owned()).collect());
             assert_eq!(found, wanted, "{text}: {why}");
+        }
+    }
+
+    #[test]
+    fn the_exact_address_counts_before_the_one_without_its_detail() {
+        let accounts = || vec![account(1, "ada@a.test"), account(2, "ada+x@a.test")];
+        let domain =
+            || DomainRow { domain: Domain::parse("a.test").unwrap(), added_at: UnixMillis(0) };
+        let table =
+            |separator| Table::new(vec![domain()], accounts(), Vec::new()).separated_by(separator);
+        let rows = [
+            (Separator::Sign('+'), "ada+x@a.test", Some(2), "an account of that name"),
+            (Separator::Sign('+'), "ada+y@a.test", Some(1), "the user"),
+            (Separator::Sign('-'), "ada-y@a.test", Some(1), "another separator"),
+            (Separator::Sign('-'), "ada+y@a.test", None, "not the separator"),
+            (Separator::None, "ada+y@a.test", None, "no details at all"),
+            (Separator::None, "ada+x@a.test", Some(2), "an account of that name"),
+        ];
+        for (separator, text, wanted, why) in rows {
+            let found = match table(separator).resolve(&address(text)) {
+                Resolution::Local(targets) => targets.first().map(|target| target.place),
+                _ => None,
+            };
+            assert_eq!(found, wanted.map(|id| Place::Account(AccountId(id))), "{text}: {why}");
+        }
+    }
+
+    #[test]
+    fn a_list_of_thousands_is_expanded_whole_or_refused() {
+        let members = |count: usize| -> Vec<_> {
+            (0..count).map(|number| address(&format!("m{number}@else.test"))).collect()
+        };
+        let list = |key: &str, targets| Alias {
+            key: AliasKey::Address(address(key)),
+            targets,
+            owner: Some(address("ada@a.test")),
+        };
+        let aliases = vec![
+            list("big@a.test", members(EXPANSION_TARGETS_MAX)),
+            list("over@a.test", members(EXPANSION_TARGETS_MAX + 1)),
+        ];
+        let domain =
+            DomainRow { domain: Domain::parse("a.test").unwrap(), added_at: UnixMillis(0) };
+        let table = Table::new(vec![domain], vec![account(1, "ada@a.test")], aliases);
+        match table.resolve(&address("big@a.test")) {
+            Resolution::Local(targets) => assert_eq!(targets.len(), EXPANSION_TARGETS_MAX),
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(table.resolve(&address("over@a.test")), Resolution::TooMany, "never to some");
+        let owner = address("ada@a.test");
+        let rows =
+            [("big@a.test", Some(&owner)), ("BIG+x@a.test", Some(&owner)), ("ada@a.test", None)];
+        for (text, wanted) in rows {
+            assert_eq!(table.owner(&address(text)), wanted, "{text}");
         }
     }
 

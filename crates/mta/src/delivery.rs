@@ -6,13 +6,16 @@
 
 use std::collections::BTreeSet;
 
-use directory::{Place, Resolution, Table};
+use directory::{Place, Resolution, Table, Target};
 use envelope::{Address, Notify, OriginalRecipient, Recipient, ReversePath};
 use store::{
     AccountId, Flags, Happening, INBOX, LocalDelivery, NewEvent, NewFate, NewRecipient, UnixMillis,
 };
 
 use crate::trace;
+
+/// Most targets of an alias that its event names: each recipient has an event of its own anyway.
+const TARGETS_TOLD_MAX: usize = 20;
 
 /// What becomes of each recipient, and why.
 #[derive(Debug, Default)]
@@ -55,7 +58,7 @@ pub(crate) fn plan(
         let targets = match table.resolve(&recipient.address) {
             Resolution::Local(targets) => targets,
             // An account that went since RCPT is found to be gone by the queue, which says so.
-            Resolution::Remote | Resolution::Unknown => {
+            Resolution::Remote | Resolution::Unknown | Resolution::TooMany => {
                 if seen.insert(recipient.address.clone()) {
                     plan.queue(recipient.clone(), None, at);
                 }
@@ -70,8 +73,18 @@ pub(crate) fn plan(
         if alias == Alias::List && recipient.notify().success {
             plan.expanded.push(recipient.clone());
         }
+        if alias != Alias::None {
+            plan.expands(recipient, &targets, at);
+        }
+        let owner = owner(table, reverse_path, &recipient.address);
+        let reverse_path = owner.as_ref().unwrap_or(reverse_path);
         for target in targets {
-            if !seen.insert(target.address.clone()) {
+            // One mailbox may be reached under several details.
+            let key = match target.place {
+                Place::Account(account) => table.address(account).unwrap_or(&target.address),
+                Place::Elsewhere => &target.address,
+            };
+            if !seen.insert(key.clone()) {
                 continue;
             }
             let (resolved, expanded_from) = match alias {
@@ -90,8 +103,7 @@ pub(crate) fn plan(
                         prefix,
                         flags: Flags::default(),
                     };
-                    let quota = table.account(&target.address).and_then(|own| own.quota_octets);
-                    if let Some(quota_octets) = quota {
+                    if let Some(quota_octets) = table.quota(account) {
                         let number = plan.recipients.len();
                         plan.limited.push(Limited { number, account, quota_octets });
                     }
@@ -102,6 +114,19 @@ pub(crate) fn plan(
         }
     }
     plan
+}
+
+/// Who hears of trouble with what an address expands to instead of the author, if it is a list
+/// with an owner (RFC 5321 §3.9.2). Nobody ever hears of a notice.
+pub(crate) fn owner(
+    table: &Table,
+    reverse_path: &ReversePath,
+    address: &Address,
+) -> Option<ReversePath> {
+    if reverse_path.is_null() {
+        return None;
+    }
+    table.owner(address).cloned().map(ReversePath::from)
 }
 
 /// What stands between the sender's address and where the message goes.
@@ -127,6 +152,20 @@ fn expanded(recipient: &Recipient, address: Address, alias: Alias) -> Recipient 
 }
 
 impl Plan {
+    /// Tells what an alias stands for.
+    fn expands(&mut self, recipient: &Recipient, targets: &[Target], at: UnixMillis) {
+        let mut into: Vec<_> = targets
+            .iter()
+            .take(TARGETS_TOLD_MAX)
+            .map(|target| target.address.to_string())
+            .collect();
+        if let Some(more) = targets.len().checked_sub(TARGETS_TOLD_MAX).filter(|more| *more > 0) {
+            into.push(format!("and {more} more"));
+        }
+        let reason = format!("{} is an alias", recipient.address);
+        self.events.push(NewEvent::new(at, Happening::Expanded { into }, reason));
+    }
+
     fn deliver(
         &mut self,
         recipient: Recipient,
@@ -201,6 +240,7 @@ mod tests {
         let list = store::Alias {
             key: AliasKey::Address(address("all@a.test")),
             targets: vec![address("ada@a.test"), address("bob@else.test")],
+            owner: None,
         };
         let domain =
             DomainRow { domain: Domain::parse("a.test").unwrap(), added_at: UnixMillis(0) };
@@ -229,7 +269,8 @@ mod tests {
                 })
                 .collect();
             assert_eq!(found, wanted, "{why}");
-            assert_eq!(plan.events.len(), plan.recipients.len(), "{why}: each has its event");
+            let own = plan.events.iter().filter(|event| event.recipient.is_some()).count();
+            assert_eq!(own, plan.recipients.len(), "{why}: each has its event");
         }
     }
 

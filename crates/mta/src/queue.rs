@@ -14,6 +14,7 @@
 //! Standards: RFC 5321 §4.5.4 (retry strategies), RFC 3461 §5.2 (what the sender is told).
 //! Not here: hosts (`routing`), conversations (`relay`), wording (`notice`).
 
+mod forward;
 mod lanes;
 mod local;
 mod schedule;
@@ -26,7 +27,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use envelope::Domain;
+use envelope::{Address, Domain};
 use platform::Shutdown;
 use store::{Change, Due, StoreError, SubmissionId, UnixMillis};
 use tokio::sync::{broadcast, mpsc};
@@ -196,19 +197,25 @@ impl Queue {
     }
 
     fn start(&mut self, due: Due) {
-        let mut groups: BTreeMap<Domain, Vec<u32>> = BTreeMap::new();
+        // One transaction has one reverse-path, which an alias may change.
+        let mut groups: BTreeMap<(Domain, Option<Address>), Vec<u32>> = BTreeMap::new();
         for view in due.recipients() {
             let key = (due.summary.id, view.number);
             if self.under_way.insert(key) {
                 let domain = view.recipient.address.domain().clone();
-                groups.entry(domain).or_default().push(view.number);
+                let alias = view.expanded_from.clone();
+                groups.entry((domain, alias)).or_default().push(view.number);
             } else {
                 self.leased_twice.insert(key);
             }
         }
         let summary = Arc::new(due.summary);
-        for (domain, numbers) in groups {
-            let job = Job { summary: Arc::clone(&summary), domain, numbers: numbers.clone() };
+        for ((domain, alias), numbers) in groups {
+            let seen_as = match alias {
+                Some(alias) => forward::in_the_name_of(&self.work.mta, &summary, &alias),
+                None => Arc::clone(&summary),
+            };
+            let job = Job { summary: seen_as, domain, numbers: numbers.clone() };
             let work = Arc::clone(&self.work);
             let task = self.running.spawn(async move { work.run(job).await });
             self.jobs.insert(task.id(), (summary.id, numbers));

@@ -33,6 +33,8 @@ pub(crate) struct Cargo<'a> {
     pub(crate) envelope: &'a Envelope,
     pub(crate) message: MessageId,
     pub(crate) octets: u64,
+    /// Trace fields that go before the content.
+    pub(crate) prefix: &'a str,
     /// The recipients' numbers in the submission, in the envelope's order.
     pub(crate) numbers: &'a [u32],
     /// By when all of it must be over, by the monotonic clock.

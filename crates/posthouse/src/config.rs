@@ -21,6 +21,7 @@ mod nearest;
 mod network;
 mod outbound;
 mod queue;
+mod recipients;
 mod store;
 mod tls;
 mod unit;
@@ -32,6 +33,7 @@ use std::io;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
+use directory::Separator;
 use envelope::Domain;
 use platform::{Disk, RealDisk};
 use serde::Deserialize;
@@ -78,6 +80,8 @@ pub(crate) struct Config {
     pub(crate) outbound: Outbound,
     /// How long mail waits.
     pub(crate) queue: Queue,
+    /// What stands between a user and a detail in an address of ours.
+    pub(crate) separator: Separator,
 }
 
 /// What may stand in the file.
@@ -102,6 +106,8 @@ struct Written {
     outbound: outbound::Written,
     #[serde(default)]
     queue: queue::Written,
+    #[serde(default)]
+    recipients: recipients::Written,
 }
 
 impl Config {
@@ -146,6 +152,7 @@ impl Config {
             dns_servers: written.dns.check(&source)?,
             outbound: written.outbound.check(&source)?,
             queue: written.queue.check(&source)?,
+            separator: written.recipients.check(&source)?,
         })
     }
 }

@@ -21,7 +21,7 @@ mod wire;
 
 pub(crate) use self::ask::{Answer, ask, take};
 pub(crate) use self::item::{
-    AccountItem, AttemptItem, EventItem, Item, QueueItem, RecipientItem, SubmissionItem,
+    AccountItem, AttemptItem, EventItem, Item, QueueItem, RecipientItem, SubmissionItem, WayItem,
     reply_line, time,
 };
 pub(crate) use self::request::{Follow, Request, Secret, Steering};

@@ -71,6 +71,7 @@ pub(crate) async fn run(config: &Config, until: Until) -> Result<Exit, Failure> 
     let listeners = Listeners::bind(config).await?;
     let certificate = Certificate::load(config, &folder)?;
     let engine = Arc::new(Engine::open(&folder, lock).await?);
+    engine.directory.separate_by(config.separator).await?;
     let control = ControlSocket::bind(&folder)?;
     let mta = wiring::mta(config, &engine, listeners.smtp_addresses())?;
 

@@ -20,6 +20,8 @@ use crate::words;
 #[derive(Debug, Serialize, Deserialize)]
 struct Targets {
     to: Vec<Address>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    owner: Option<Address>,
 }
 
 /// All local domains, by name.
@@ -231,8 +233,8 @@ pub(crate) fn aliases(database: &Connection) -> Result<Vec<Alias>, StoreError> {
     while let Some(row) = rows.next().map_err(&failed)? {
         let key: String = row.get(0).map_err(&failed)?;
         let targets: String = row.get(1).map_err(&failed)?;
-        let Targets { to } = from_json(&format!("the alias {key}"), &targets)?;
-        aliases.push(Alias { key: to_key(&key)?, targets: to });
+        let Targets { to, owner } = from_json(&format!("the alias {key}"), &targets)?;
+        aliases.push(Alias { key: to_key(&key)?, targets: to, owner });
     }
     Ok(aliases)
 }
@@ -263,7 +265,7 @@ pub(crate) fn set_alias(batch: &mut Batch<'_>, alias: &Alias) -> Result<(), Stor
     if alias.targets.is_empty() {
         return Err(StoreError::Refused { reason: format!("alias {key} needs a target") });
     }
-    let targets = to_json(&Targets { to: alias.targets.clone() })?;
+    let targets = to_json(&Targets { to: alias.targets.clone(), owner: alias.owner.clone() })?;
     let set = batch
         .database
         .execute(

@@ -107,6 +107,8 @@ pub struct Alias {
     pub key: AliasKey,
     /// Where its mail goes: accounts, other aliases, addresses elsewhere.
     pub targets: Vec<Address>,
+    /// Who hears of trouble with its addresses instead of the author (RFC 5321 §3.9.2).
+    pub owner: Option<Address>,
 }
 
 /// A small fact that a client keeps about an account, such as which UIDLs it has seen.

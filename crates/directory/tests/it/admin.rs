@@ -18,6 +18,7 @@ async fn accounts_are_checked_before_the_first_is_made() {
     let alias = |key, target| Alias {
         key: AliasKey::Address(address(key)),
         targets: vec![address(target)],
+        owner: None,
     };
     world.directory.set_alias(alias("all@a.test", "ada@a.test")).await.unwrap();
     #[rustfmt::skip]
@@ -40,7 +41,13 @@ async fn accounts_are_checked_before_the_first_is_made() {
     }
     let refused = world.directory.set_alias(alias("ada@a.test", "x@else.test")).await;
     assert!(matches!(refused, Err(DirectoryError::Refused(_))), "{refused:?}");
-    let empty = Alias { key: AliasKey::Address(address("none@a.test")), targets: Vec::new() };
+    let circle = alias("loop@a.test", "LOOP@a.test");
+    let refused = world.directory.set_alias(circle).await.unwrap_err().to_string();
+    assert!(refused.contains("lead to itself"), "{refused}");
+    world.directory.set_alias(alias("one@a.test", "two@a.test")).await.unwrap();
+    let refused = world.directory.set_alias(alias("two@a.test", "one@a.test")).await;
+    assert!(matches!(refused, Err(DirectoryError::Refused(_))), "by way of another: {refused:?}");
+    let empty = Alias { targets: Vec::new(), ..alias("none@a.test", "x@else.test") };
     let refused = world.directory.set_alias(empty).await;
     assert!(matches!(refused, Err(DirectoryError::Refused(_))), "{refused:?}");
 }

@@ -34,9 +34,19 @@ pub(super) async fn deliver(
     for view in views {
         let address = &view.recipient.address;
         let table = mta.world.directory.table();
-        if table.resolve(address) == Resolution::Unknown {
-            let text = format!("there is no mailbox {address} here");
-            told.push(Told::ours(Kind::NotTaken, EnhancedStatus::new(5, 1, 1), text));
+        let refused = match table.resolve(address) {
+            Resolution::Unknown => {
+                let text = format!("there is no mailbox {address} here");
+                Some((EnhancedStatus::new(5, 1, 1), text))
+            }
+            Resolution::TooMany => {
+                let text = format!("{address} leads to too many addresses");
+                Some((EnhancedStatus::new(4, 3, 5), text))
+            }
+            Resolution::Local(_) | Resolution::Remote => None,
+        };
+        if let Some((status, text)) = refused {
+            told.push(Told::ours(Kind::NotTaken, status, text));
             continue;
         }
         told.push(match enter(mta, summary, message, view).await {

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use envelope::{Domain, EnhancedStatus};
+use envelope::{Domain, EnhancedStatus, Envelope};
 use platform::Shutdown;
 use smtp::client::Stage;
 use store::{
@@ -18,10 +18,11 @@ use tracing::{Instrument, error, info, info_span, warn};
 use super::lanes::{NoTurn, Went};
 use super::settle::{self, Settled};
 use super::{LEASE, TROUBLE_PAUSE, plus};
+use crate::Mta;
 use crate::notice::Way;
+use crate::queue::{forward, local};
 use crate::relay::{self, Cargo, Ending, Kind, Told, Tried};
 use crate::routing::{self, ADDRESSES_MAX, Host};
-use crate::{Mta, queue::local};
 
 /// How long a job may talk to hosts, all of them together: enough for the largest message over a
 /// slow line. A host that answers each command just in time could go on for days otherwise.
@@ -228,7 +229,8 @@ impl Work {
         why: String,
     ) -> Result<Found, GivenUp> {
         let mta = &self.mta;
-        let mut events = vec![routed(mta, &plan.hosts, why)];
+        let handed = forward::handed_on(mta, summary, views);
+        let mut events = vec![routed(mta, &plan.hosts, handed.told_after(why))];
         let mut attempts = Vec::new();
         let mut told: Vec<Option<Told>> = vec![None; views.len()];
         let deadline = mta.world.clock.monotonic().saturating_add(TALK_MAX);
@@ -254,9 +256,13 @@ impl Work {
                 let chosen: Vec<_> = left.iter().filter_map(|at| views.get(*at).copied()).collect();
                 let numbers: Vec<_> = chosen.iter().map(|view| view.number).collect();
                 let cargo = Cargo {
-                    envelope: &relay::envelope_for(summary, &chosen),
+                    envelope: &Envelope {
+                        reverse_path: handed.reverse_path.clone(),
+                        ..relay::envelope_for(summary, &chosen)
+                    },
                     message,
                     octets: summary.octets,
+                    prefix: &handed.prefix,
                     numbers: &numbers,
                     deadline,
                     shutdown: &self.shutdown,

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use directory::{Place, Resolution, Table, Target};
-use envelope::{Address, Domain, LocalPart, Recipient};
+use envelope::{Address, Domain, LocalPart, OriginalRecipient, Recipient};
 use smtp::server::{self, Answer, ForwardPath};
 use store::Store;
 use tracing::{info, warn};
@@ -16,7 +16,7 @@ use super::{SmtpDrive, reply};
 impl SmtpDrive {
     pub(super) async fn recipient(&mut self, recipient: server::Recipient) -> Answer {
         let table = self.mta().world.directory.table();
-        let server::Recipient { forward_path, notify, original } = recipient;
+        let server::Recipient { forward_path, notify, mut original } = recipient;
         let address = match forward_path {
             ForwardPath::Address(address) => self.own_postmaster(&table, address),
             ForwardPath::Postmaster => match postmaster(&table) {
@@ -28,12 +28,24 @@ impl SmtpDrive {
                 }
             },
         };
-        let answer = match table.resolve(&address) {
-            Resolution::Remote if self.login.is_some() || self.reception.may_relay(self.peer) => {
-                Answer::Accept
+        let (address, returns) = match self.mta().world.directory.returned(&address) {
+            None => (address, Returns::No),
+            Some(Err(error)) => {
+                info!(peer = %self.peer, recipient = %address, %error, "recipient refused");
+                return reply::returns_nowhere(&address, error).into();
             }
+            Some(Ok(sender)) => {
+                original =
+                    original.or_else(|| OriginalRecipient::rfc822(&address.to_string()).ok());
+                (sender, Returns::ToSender)
+            }
+        };
+        let may_relay = self.login.is_some() || self.reception.may_relay(self.peer);
+        let answer = match table.resolve(&address) {
+            Resolution::Remote if may_relay || returns == Returns::ToSender => Answer::Accept,
             Resolution::Remote => reply::relay_refused(&address).into(),
             Resolution::Unknown => reply::unknown_recipient(&address).into(),
+            Resolution::TooMany => reply::too_many_targets(&address).into(),
             Resolution::Local(targets) => {
                 let size = self.transaction.as_ref().and_then(|open| open.sender.size);
                 let store = Arc::clone(&self.mta().world.store);
@@ -62,13 +74,22 @@ impl SmtpDrive {
     }
 }
 
+/// Whether an address is one under which we handed mail on, so that its sender is meant.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Returns {
+    No,
+    ToSender,
+}
+
 /// Refuses a recipient whose mailbox is full, while its sender is still there to hear it.
 async fn has_room(store: &dyn Store, table: &Table, targets: &[Target], size: u64) -> Answer {
     // An alias's other targets are not held up: the commit decides about those.
     let [target] = targets else { return Answer::Accept };
     let Place::Account(account) = target.place else { return Answer::Accept };
-    let quota = table.account(&target.address).and_then(|account| account.quota_octets);
-    let Some(quota) = quota else { return Answer::Accept };
+    let Some(quota) = table.quota(account) else { return Answer::Accept };
+    if size > quota {
+        return reply::never_fits(&target.address, quota).into();
+    }
     match store.account_use(account).await {
         Ok(used) if used.octets.saturating_add(size) > quota => {
             reply::over_quota(&target.address).into()

@@ -3,6 +3,7 @@
 //! Standards: RFC 5321 §4.2.3 (codes), RFC 3463 §3 (enhanced codes), RFC 4954 §6 (AUTH).
 //! Not here: replies about syntax and order (crate `smtp`).
 
+use directory::SrsError;
 use envelope::{Address, EnhancedStatus};
 use sasl::Refusal;
 use smtp::Reply;
@@ -27,6 +28,26 @@ pub(super) fn unknown_recipient(address: &Address) -> Reply {
 
 pub(super) fn over_quota(address: &Address) -> Reply {
     Reply::new(452, EnhancedStatus::new(4, 2, 2), format!("The mailbox of {address} is full"))
+}
+
+/// Trying again does not help: even the empty mailbox is too small.
+pub(super) fn never_fits(address: &Address, quota: u64) -> Reply {
+    let text = format!("The mailbox of {address} holds {quota} octets at most");
+    Reply::new(552, EnhancedStatus::new(5, 2, 2), text)
+}
+
+pub(super) fn returns_nowhere(address: &Address, error: SrsError) -> Reply {
+    Reply::new(
+        550,
+        EnhancedStatus::new(5, 1, 1),
+        format!("There is no mailbox {address} here: {error}"),
+    )
+}
+
+/// Our operator's mistake, who may correct it.
+pub(super) fn too_many_targets(address: &Address) -> Reply {
+    let text = format!("{address} leads to more addresses than we can reach at a time");
+    Reply::new(451, EnhancedStatus::new(4, 3, 5), text)
 }
 
 pub(super) fn login_refused(refusal: Refusal) -> Reply {

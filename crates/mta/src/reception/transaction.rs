@@ -278,12 +278,16 @@ async fn mind_quotas(
     Ok(())
 }
 
-/// A message that was in this very mailbox before goes in circles.
+/// A message that was in this very mailbox before, or was handed on by this very alias, goes in
+/// circles.
 fn refuse_circles(plan: &Plan, facts: &Facts) -> Result<(), Reply> {
     for before in &facts.delivered_to {
         let again = plan.recipients.iter().any(|new| {
-            matches!(new.fate, NewFate::Deliver(_))
-                && before.eq_ignore_ascii_case(&new.recipient.address.to_string())
+            let by = match new.fate {
+                NewFate::Deliver(_) => Some(&new.recipient.address),
+                NewFate::Queue { .. } => new.expanded_from.as_ref(),
+            };
+            by.is_some_and(|by| before.eq_ignore_ascii_case(&by.to_string()))
         });
         if again {
             return Err(reply::loops());

@@ -445,6 +445,7 @@ impl<'a> Conversation<'a> {
             octets = converted.len() as u64;
             self.note("the content is made 7-bit, as this server takes no 8-bit content");
         }
+        octets = octets.saturating_add(self.cargo.prefix.len() as u64);
         match self.fit.is_plain(self.cargo.envelope) {
             true => self.session.send(self.cargo.envelope, Some(octets)),
             false => {
@@ -518,6 +519,9 @@ impl<'a> Conversation<'a> {
 
     /// Streams the content; never holds more than a piece of it.
     async fn content(&mut self, connection: &mut Connection) {
+        if self.session.content(self.cargo.prefix.as_bytes()).is_err() {
+            return;
+        }
         let mut offset = 0u64;
         loop {
             let piece = match self.fitted_piece(offset).await {

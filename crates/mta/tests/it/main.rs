@@ -5,6 +5,8 @@ mod carry;
 #[cfg(test)]
 mod disk;
 #[cfg(test)]
+mod forwarding;
+#[cfg(test)]
 mod hosts;
 #[cfg(test)]
 mod journey;

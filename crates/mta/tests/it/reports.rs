@@ -117,7 +117,7 @@ async fn a_list_tells_that_it_was_expanded_and_its_addresses_only_of_trouble() {
     let a = System::start("a.test", &["ada", "bob"], Ports::bind().await, wishes).await;
     let key = store::AliasKey::Address(crate::support::address("team@a.test"));
     let targets = ["bob@a.test", "x@nomail.test"].map(crate::support::address).to_vec();
-    a.directory.set_alias(store::Alias { key, targets }).await.unwrap();
+    a.directory.set_alias(store::Alias { key, targets, owner: None }).await.unwrap();
     let mut author = a.author("ada@a.test").await;
     let to = ["<team@a.test> NOTIFY=SUCCESS,FAILURE"];
     author.submit("MAIL FROM:<ada@a.test> ENVID=team", &to, LETTER).await.unwrap();

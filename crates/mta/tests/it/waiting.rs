@@ -37,7 +37,7 @@ async fn mail_for_a_domain_that_became_ours_is_delivered_here() {
     a.directory.add_accounts(vec![address("bob@b.test")], None, None, None).await.unwrap();
     let targets = vec![address("ada@a.test"), address("bob@b.test")];
     let team = store::AliasKey::Address(address("team@b.test"));
-    a.directory.set_alias(store::Alias { key: team, targets }).await.unwrap();
+    a.directory.set_alias(store::Alias { key: team, targets, owner: None }).await.unwrap();
     let steer = Steer { submission: id, recipient: None, action: SteerAction::Retry, at: now() };
     a.store.steer(steer).await.unwrap();
 

@@ -4,10 +4,11 @@
 //! Not here: following them (crate `directory`).
 
 use clap::Subcommand;
+use directory::Separator;
 use envelope::Address;
 
 use super::{Office, Output, Talk};
-use crate::control::{Item, Request};
+use crate::control::{Item, Request, WayItem};
 use crate::failure::{Exit, Failure};
 
 /// What to do with aliases.
@@ -21,6 +22,14 @@ pub(crate) enum Command {
         /// Where its mail goes: here or elsewhere
         #[arg(required = true, value_name = "TARGET")]
         targets: Vec<Address>,
+        /// Who hears of trouble with the targets instead of the author: makes it a list
+        #[arg(long, value_name = "ADDRESS")]
+        owner: Option<Address>,
+    },
+    /// Tell where mail for an address goes
+    Show {
+        /// The address; it need not be an alias
+        address: Address,
     },
     /// List the aliases, by address
     List,
@@ -39,9 +48,9 @@ pub(super) async fn run(
     talk: &Talk,
 ) -> Result<Exit, Failure> {
     match command {
-        Command::Add { alias, targets } => {
+        Command::Add { alias, targets, owner } => {
             let said = format!("mail for {alias} goes to {}", list(&targets));
-            office.order(Request::AliasAdd { alias, targets }).await?;
+            office.order(Request::AliasAdd { alias, targets, owner }).await?;
             talk.say(said);
             Ok(Exit::Done)
         }
@@ -50,15 +59,37 @@ pub(super) async fn run(
             talk.say(format_args!("alias {alias} is gone"));
             Ok(Exit::Done)
         }
+        Command::Show { address } => {
+            let show = |item| match item {
+                Item::Way(way) => output.tell(&way, || way_lines(&way)),
+                _ => Ok(()),
+            };
+            let separator = match office.config.separator {
+                Separator::Sign(sign) => Some(sign),
+                Separator::None => None,
+            };
+            office.list(Request::AliasShow { address, separator }, show).await
+        }
         Command::List => {
             let show = |item| match item {
-                Item::Alias(alias) => output
-                    .tell(&alias, || format!("{:<32}  {}", alias.alias, alias.targets.join(", "))),
+                Item::Alias(alias) => output.tell(&alias, || {
+                    let owner = alias.owner.as_ref().map(|owner| format!("  (owner {owner})"));
+                    let owner = owner.unwrap_or_default();
+                    format!("{:<32}  {}{owner}", alias.alias, alias.targets.join(", "))
+                }),
                 _ => Ok(()),
             };
             office.list(Request::AliasList, show).await
         }
     }
+}
+
+/// One line for the address, one for its owner, one for each place.
+fn way_lines(way: &WayItem) -> String {
+    let mut lines = vec![format!("{}  {}", way.address, way.why)];
+    lines.extend(way.owner.as_ref().map(|owner| format!("  owner  {owner}")));
+    lines.extend(way.places.iter().map(|place| format!("  {place}")));
+    lines.join("\n")
 }
 
 fn list(targets: &[Address]) -> String {

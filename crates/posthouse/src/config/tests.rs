@@ -108,9 +108,9 @@ fn keys_and_types_that_do_not_fit() {
         "[queue",
         "[outbound]\nrelay = { host = \"a:1\", user = \"x\" }",
     ]), @r#"
-    unknown key "hostnme" (posthouse.toml:3:1): did you mean "hostname"? the keys here are hostname, data_dir, store, listener, tls, auth, limits, dns, outbound, queue
+    unknown key "hostnme" (posthouse.toml:3:1): did you mean "hostname"? the keys here are hostname, data_dir, store, listener, tls, auth, limits, dns, outbound, queue, recipients
     unknown key "retyr" (posthouse.toml:4:1): did you mean "retry"? the keys here are retry, expire, delay_notice
-    unknown key "queues" (posthouse.toml:3:2): did you mean "queue"? the keys here are hostname, data_dir, store, listener, tls, auth, limits, dns, outbound, queue
+    unknown key "queues" (posthouse.toml:3:2): did you mean "queue"? the keys here are hostname, data_dir, store, listener, tls, auth, limits, dns, outbound, queue, recipients
     the same key stands here twice (posthouse.toml:3:1): keep one of them
     string "many" does not fit here: expected a whole number (posthouse.toml:4:15): write it without quotes or sign
     integer `50` does not fit here: expected a text (posthouse.toml:4:16): write it in quotes
@@ -162,6 +162,7 @@ fn values_that_cannot_be() {
         "[queue]\nretry = []",
         "[queue]\nretry = [\"0s\"]",
         "[queue]\nexpire = \"five days\"",
+        "[recipients]\nsubaddress_separator = \"@\"",
         "[[listener]]\nprotocol = \"smtp\"\nbind = []\ntls = \"none\"",
         "[[listener]]\nprotocol = \"smtp\"\nbind = [\"localhost:25\"]\ntls = \"none\"",
         "[[listener]]\nprotocol = \"smtp\"\nbind = [\"127.0.0.1:25\"]\ntls = \"none\"\nrelay_from = [\"10.0.0.1/8\"]",
@@ -186,6 +187,7 @@ fn values_that_cannot_be() {
     retry has 0 pauses (posthouse.toml:4:9): write between 1 and 100, such as ["1m", "1h"]
     "0s" is nothing (posthouse.toml:4:10): write at least one
     "five days" is not a time (posthouse.toml:4:10): write a whole number with s, m, h, d or w, as in 5m
+    subaddress_separator = "@" is not one of +-=_#~ (posthouse.toml:4:24): write "+", or "" if addresses have no details
     this listener has no address (posthouse.toml:5:8): name at least one address with its port, such as "127.0.0.1:2525"
     "localhost:25" is not an address with a port (posthouse.toml:5:9): write it as "127.0.0.1:2525" or "[::1]:2525"; names are not looked up
     "10.0.0.1/8" is not a network: it has bits behind its prefix; its network is 10.0.0.0/8 (posthouse.toml:7:15): write "10.0.0.0/8"
@@ -322,5 +324,18 @@ proptest! {
             let lines = text.lines().count().max(1);
             prop_assert!(line.is_ok_and(|line| (1..=lines + 1).contains(&line)), "{fault}");
         }
+    }
+}
+
+#[test]
+fn one_sign_separates_user_and_detail() {
+    let head = "hostname = \"mx.example.org\"\ndata_dir = \"data\"\n";
+    let rows = [
+        ("", Separator::Sign('+'), "the usual one"),
+        ("[recipients]\nsubaddress_separator = \"-\"", Separator::Sign('-'), "another"),
+        ("[recipients]\nsubaddress_separator = \"\"", Separator::None, "no details"),
+    ];
+    for (text, wanted, why) in rows {
+        assert_eq!(parse(&format!("{head}{text}")).unwrap().separator, wanted, "{why}");
     }
 }

@@ -5,6 +5,7 @@
 //! Standards: RFC 3339 (times).
 //! Not here: how they look on a terminal (`cli`).
 
+use directory::{Place, Resolution, Table, Target};
 use envelope::{Address, EnhancedStatus};
 use platform::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -23,6 +24,8 @@ pub(crate) enum Item {
     Account(AccountItem),
     /// An alias.
     Alias(AliasItem),
+    /// Where mail for an address goes.
+    Way(WayItem),
     /// A submission with recipients that wait.
     Queued(QueueItem),
     /// A submission; its recipients, attempts and events follow.
@@ -114,6 +117,9 @@ pub(crate) struct AliasItem {
     pub(crate) alias: String,
     /// Where its mail goes.
     pub(crate) targets: Vec<String>,
+    /// Who hears of trouble with them instead of the author.
+    #[serde(default)]
+    pub(crate) owner: Option<String>,
 }
 
 impl From<&Alias> for AliasItem {
@@ -121,6 +127,52 @@ impl From<&Alias> for AliasItem {
         Self {
             alias: alias.key.to_string(),
             targets: alias.targets.iter().map(Address::to_string).collect(),
+            owner: alias.owner.as_ref().map(Address::to_string),
+        }
+    }
+}
+
+/// Where mail for an address goes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct WayItem {
+    /// The address that was asked about.
+    pub(crate) address: String,
+    /// Why it goes there, or nowhere.
+    pub(crate) why: String,
+    /// Who hears of trouble instead of the author.
+    pub(crate) owner: Option<String>,
+    /// Where it goes, all aliases followed.
+    pub(crate) places: Vec<String>,
+}
+
+impl WayItem {
+    /// What the directory says.
+    pub(crate) fn new(table: &Table, address: &Address) -> Self {
+        let (why, targets) = match table.resolve(address) {
+            Resolution::Local(targets) => {
+                let by_alias = targets.iter().any(|target| target.by_alias);
+                (if by_alias { "is an alias" } else { "is an account's" }, targets)
+            }
+            Resolution::Unknown => ("is nobody's: mail is refused with 550 5.1.1", Vec::new()),
+            Resolution::TooMany => {
+                ("has too many targets: mail is put off with 451 4.3.5", Vec::new())
+            }
+            Resolution::Remote => ("is elsewhere: its domain is not local", Vec::new()),
+        };
+        let place = |target: &Target| match target.place {
+            Place::Account(account) => match table.address(account) {
+                Some(own) if *own != target.address => {
+                    format!("{} in the mailbox of {own}", target.address)
+                }
+                _ => format!("{} in its mailbox", target.address),
+            },
+            Place::Elsewhere => format!("{} elsewhere", target.address),
+        };
+        Self {
+            address: address.to_string(),
+            why: why.to_owned(),
+            owner: table.owner(address).map(Address::to_string),
+            places: targets.iter().map(place).collect(),
         }
     }
 }

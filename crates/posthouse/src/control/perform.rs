@@ -3,12 +3,13 @@
 //! Standards: none of its own.
 //! Not here: traces (`trace`), rules about addresses (crate `directory`).
 
+use directory::{Separator, Table};
 use envelope::{Address, Domain};
 use sasl::Password;
 use store::{AliasKey, QueueFilter, Repair, Steer, SubmissionId, UnixMillis};
 use tokio::sync::mpsc;
 
-use super::item::{AccountItem, AliasItem, DomainItem, Item, QueueItem};
+use super::item::{AccountItem, AliasItem, DomainItem, Item, QueueItem, WayItem};
 use super::request::{Request, Steering};
 use super::trace;
 use crate::engine::Engine;
@@ -56,8 +57,14 @@ pub(crate) async fn perform(
         | Request::AccountShow { .. }
         | Request::AccountRemove { .. }
         | Request::AccountPassword { .. } => accounts(request, engine, items).await,
-        Request::AliasAdd { alias, targets } => {
-            let alias = store::Alias { key: alias_key(&alias)?, targets };
+        Request::AliasShow { address, separator } => {
+            let separator = separator.map_or(Separator::None, Separator::Sign);
+            let table = Table::clone(&engine.directory.table()).separated_by(separator);
+            let way = WayItem::new(&table, &address);
+            items.tell(Item::Way(way)).await
+        }
+        Request::AliasAdd { alias, targets, owner } => {
+            let alias = store::Alias { key: alias_key(&alias)?, targets, owner };
             Ok(engine.directory.set_alias(alias).await?)
         }
         Request::AliasRemove { alias } => {

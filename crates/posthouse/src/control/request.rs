@@ -61,6 +61,16 @@ pub(crate) enum Request {
         alias: String,
         /// Where its mail goes.
         targets: Vec<Address>,
+        /// Who hears of trouble with them instead of the author.
+        #[serde(default)]
+        owner: Option<Address>,
+    },
+    /// Where mail for an address goes.
+    AliasShow {
+        /// Which.
+        address: Address,
+        /// What stands between a user and a detail, by the configuration.
+        separator: Option<char>,
     },
     /// All aliases.
     AliasList,

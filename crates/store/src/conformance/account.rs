@@ -37,7 +37,7 @@ pub(super) fn directory_refuses_what_is_wrong(harness: &mut dyn Harness) -> Held
     bad("an account elsewhere", store.add_account(new_account("a@example.net")?), not_found)?;
     let alias = |key: AliasKey, targets: &[&str]| {
         let targets = targets.iter().map(|text| address(text)).collect::<Result<Vec<_>, _>>()?;
-        Ok::<_, String>(Alias { key, targets })
+        Ok::<_, String>(Alias { key, targets, owner: None })
     };
     let elsewhere = AliasKey::Address(address("team@example.net")?);
     let wrong = alias(elsewhere.clone(), &["ada@example.org"])?;
@@ -47,7 +47,9 @@ pub(super) fn directory_refuses_what_is_wrong(harness: &mut dyn Harness) -> Held
     bad("an alias for nobody", store.set_alias(alias(team.clone(), &[])?), refused)?;
     good("an alias", store.set_alias(alias(team.clone(), &["ada@example.org"])?))?;
     let targets = ["bob@example.org", "eve@example.net"];
-    good("another one", store.set_alias(alias(team.clone(), &targets)?))?;
+    let owned =
+        Alias { owner: Some(address("owner@example.org")?), ..alias(team.clone(), &targets)? };
+    good("another one", store.set_alias(owned.clone()))?;
     good("a catch-all", store.set_alias(alias(AliasKey::Domain(here), &["bob@example.org"])?))?;
     bad("INBOX twice", store.create_mailbox(world.ada, mailbox("inbox")), exists)?;
     bad("a mailbox without a name", store.create_mailbox(world.ada, mailbox("")), refused)?;
@@ -61,7 +63,7 @@ pub(super) fn directory_refuses_what_is_wrong(harness: &mut dyn Harness) -> Held
     same(
         "the replaced alias",
         &found,
-        &Some(&alias(AliasKey::Address(address("team@example.org")?), &targets)?),
+        &Some(&Alias { key: AliasKey::Address(address("team@example.org")?), ..owned }),
     )?;
     good("removing an alias", world.store.remove_alias(team))?;
     same("aliases", &good("listing aliases", world.store.aliases())?.len(), &1)?;
