@@ -5,9 +5,10 @@
 //! Standards: none of its own.
 //! Not here: the network (`serve`), what is asked of it (`control`).
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use directory::Directory;
+use mta::Mta;
 use platform::{Clock, FolderLock, Random, SystemClock, SystemRandom};
 use store::Store;
 use store_sqlite::{Options, SqliteStore};
@@ -26,6 +27,8 @@ pub(crate) struct Engine {
     pub(crate) clock: Arc<dyn Clock>,
     /// Luck.
     pub(crate) random: Arc<dyn Random>,
+    /// The transfer agent, while the server runs.
+    pub(crate) in_motion: OnceLock<Arc<Mta>>,
     /// The store again, for what only this engine tells.
     sqlite: Arc<SqliteStore>,
     /// Let go last: fields are dropped in this order.
@@ -44,7 +47,8 @@ impl Engine {
         let directory =
             Directory::open(Arc::clone(&store), Arc::clone(&clock), Arc::clone(&random), secret)
                 .await?;
-        Ok(Self { store, directory, clock, random, sqlite, _lock: lock })
+        let in_motion = OnceLock::new();
+        Ok(Self { store, directory, clock, random, in_motion, sqlite, _lock: lock })
     }
 
     /// Ready when the store can take nothing any more, whatever the reason.

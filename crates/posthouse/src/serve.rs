@@ -74,6 +74,7 @@ pub(crate) async fn run(config: &Config, until: Until) -> Result<Exit, Failure> 
     engine.directory.separate_by(config.separator).await?;
     let control = ControlSocket::bind(&folder)?;
     let mta = wiring::mta(config, &engine, listeners.smtp_addresses())?;
+    let mta = Arc::clone(engine.in_motion.get_or_init(|| mta));
 
     let ready = listeners.ready_line();
     listeners.serve(config, &engine, &mta, &certificate, &shutdown)?;

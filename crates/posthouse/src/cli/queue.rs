@@ -116,6 +116,9 @@ pub(super) fn recipient(recipient: &RecipientItem) -> String {
         let host = recipient.host.as_deref().unwrap_or("the host");
         line.push_str(&format!("  {} said: {}", visible(host), visible(reply)));
     }
+    if let Some(what) = &recipient.waits_for {
+        line.push_str(&format!("\n    now: {}", visible(what)));
+    }
     line.trim_end().to_owned()
 }
 
@@ -136,6 +139,7 @@ mod tests {
             expanded_from: None,
             changed: "2026-11-25T02:22:00Z".into(),
             settled: false,
+            waits_for: Some("at harbour.example 2 of 2 connections are busy\u{7}".into()),
         };
         let queued = QueueItem {
             id: "01KAV3M2Q0T9D7S5XW8Y4Z6B1C".into(),
@@ -147,6 +151,7 @@ mod tests {
         insta::assert_snapshot!(block(&queued), @r"
     01KAV3M2Q0T9D7S5XW8Y4Z6B1C  2026-11-25T02:20:00Z    4.1 KiB  from <anna@castle.example>
       bob@harbour.example               deferred   next 2026-11-25T02:30:00Z  after 2 attempts  mx.harbour.example said: 451 4.7.1 later␛[2J
+        now: at harbour.example 2 of 2 connections are busy␇
     ");
     }
 }

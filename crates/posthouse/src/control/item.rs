@@ -231,6 +231,9 @@ pub(crate) struct RecipientItem {
     pub(crate) changed: String,
     /// Whether nothing more will be done for it.
     pub(crate) settled: bool,
+    /// What it waits for at its destination, as far as a running server knows.
+    #[serde(default)]
+    pub(crate) waits_for: Option<String>,
 }
 
 impl From<&RecipientView> for RecipientItem {
@@ -246,6 +249,7 @@ impl From<&RecipientView> for RecipientItem {
             expanded_from: view.expanded_from.as_ref().map(Address::to_string),
             changed: time(view.changed_at),
             settled: !view.state.is_open(),
+            waits_for: None,
         }
     }
 }

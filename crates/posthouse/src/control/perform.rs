@@ -6,7 +6,7 @@
 use directory::{Separator, Table};
 use envelope::{Address, Domain};
 use sasl::Password;
-use store::{AliasKey, QueueFilter, Repair, Steer, SubmissionId, UnixMillis};
+use store::{AliasKey, QueueFilter, Repair, Steer, SteerAction, SubmissionId, UnixMillis};
 use tokio::sync::mpsc;
 
 use super::item::{AccountItem, AliasItem, DomainItem, Item, QueueItem, WayItem};
@@ -195,8 +195,11 @@ async fn steer(
     items: &Items,
 ) -> Result<(), Failure> {
     let at = UnixMillis(engine.clock.now().millis());
-    let action = action.into();
+    let action: SteerAction = action.into();
     let order = Steer { submission: id, recipient: recipient.clone(), action, at };
+    if let (SteerAction::Retry, Some(mta)) = (action, engine.in_motion.get()) {
+        mta.try_again();
+    }
     let numbers = engine.store.steer(order).await?;
     let summary = engine.store.submission(id).await?.map(|view| view.summary).ok_or_else(|| {
         Failure::new(format!("there is no submission {id}")).remedy("see `posthouse queue list`")

@@ -5,7 +5,9 @@
 
 use std::collections::BTreeMap;
 
-use store::{Change, RecipientState, SubmissionId, SubmissionKey, SubmissionView};
+use envelope::Domain;
+use mta::queue::Standing;
+use store::{Change, RecipientState, RecipientView, SubmissionId, SubmissionKey, SubmissionView};
 use tokio::sync::broadcast::error::RecvError;
 
 use super::item::{AttemptItem, EventItem, Item, RecipientItem, SubmissionItem};
@@ -111,7 +113,7 @@ impl Progress {
             items.tell(Item::Submission(SubmissionItem::from(&view.summary))).await?;
             self.begun = true;
         }
-        self.states(&view, items).await?;
+        self.states(&view, engine, items).await?;
         for attempt in view.attempts.iter().skip(self.attempts) {
             items.tell(Item::Attempt(AttemptItem::from(attempt))).await?;
         }
@@ -123,11 +125,18 @@ impl Progress {
         Ok(())
     }
 
-    async fn states(&mut self, view: &SubmissionView, items: &Items) -> Result<(), Failure> {
+    async fn states(
+        &mut self,
+        view: &SubmissionView,
+        engine: &Engine,
+        items: &Items,
+    ) -> Result<(), Failure> {
         for recipient in &view.summary.recipients {
             let now = (recipient.state, recipient.attempts);
             if self.states.insert(recipient.number, now) != Some(now) {
-                items.tell(Item::Recipient(RecipientItem::from(recipient))).await?;
+                let mut item = RecipientItem::from(recipient);
+                item.waits_for = waits_for(recipient, engine);
+                items.tell(Item::Recipient(item)).await?;
             }
         }
         self.open = view.summary.recipients.iter().any(|recipient| {
@@ -137,5 +146,47 @@ impl Progress {
                     && recipient.recipient.notify().success)
         });
         Ok(())
+    }
+}
+
+/// What a recipient waits for at its destination.
+fn waits_for(recipient: &RecipientView, engine: &Engine) -> Option<String> {
+    let waits = matches!(recipient.state, RecipientState::Queued | RecipientState::Deferred);
+    let mta = engine.in_motion.get().filter(|_| waits)?;
+    let domain = recipient.recipient.address.domain();
+    Some(sentence(domain, &mta.standing(domain)?))
+}
+
+fn sentence(domain: &Domain, standing: &Standing) -> String {
+    let Standing { busy, limit, waiting, .. } = standing;
+    match (&standing.rests_for, &standing.why) {
+        (Some(pause), Some(why)) => {
+            format!("nothing is tried at {domain} for {} s more: {why}", pause.as_secs())
+        }
+        _ => format!("at {domain} {busy} of {limit} connections are busy, and {waiting} wait"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn what_mail_waits_for_is_a_sentence() {
+        let busy = Standing { busy: 3, limit: 3, waiting: 4, rests_for: None, why: None };
+        let rests = Standing {
+            rests_for: Some(Duration::from_secs(25)),
+            why: Some("421 slow down".to_owned()),
+            ..busy.clone()
+        };
+        let rows = [
+            (busy, "at b.test 3 of 3 connections are busy, and 4 wait"),
+            (rests, "nothing is tried at b.test for 25 s more: 421 slow down"),
+        ];
+        for (standing, wanted) in rows {
+            assert_eq!(sentence(&Domain::parse("b.test").unwrap(), &standing), wanted);
+        }
     }
 }
