@@ -28,8 +28,20 @@ pub struct Wanted {
     pub subject: String,
     /// The text.
     pub text: String,
+    /// How it is written.
+    pub format: TextFormat,
     /// Files that go with it.
     pub attachments: Vec<Attachment>,
+}
+
+/// How an author writes a text.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TextFormat {
+    /// Nothing in it is markup.
+    #[default]
+    Plain,
+    /// Markdown: it goes out as it is and rendered as HTML (RFC 2046 §5.1.4).
+    Markdown,
 }
 
 /// A letter that is ready for the outbox.
@@ -92,9 +104,12 @@ pub fn compose(world: &World, account: &Account, wanted: Wanted) -> Result<Compo
         subject: wanted.subject,
         date: Some(date),
         message_id: Some(message_id.clone()),
-        text: Some(wanted.text),
         attachments: wanted.attachments,
         ..Draft::default()
+    };
+    let draft = match wanted.format {
+        TextFormat::Plain => Draft { text: Some(wanted.text), ..draft },
+        TextFormat::Markdown => draft.with_markdown(&wanted.text),
     };
     let random = world.random.clone();
     let sealed = draft.seal(&mut || random.u64()).map_err(ComposeError::Draft)?;
@@ -303,6 +318,26 @@ mod tests {
         assert!(!sent.contains("eve@") && !sent.contains("dan@"), "{sent}");
         assert_eq!(kept.replace("Bcc: eve@example.com,\r\n dan@example.com\r\n", ""), sent);
         assert!(kept.contains(&format!("<{}>", letter.message_id.unwrap())));
+    }
+
+    #[test]
+    fn markdown_goes_out_in_both_forms() {
+        let wanted = |format| Wanted {
+            to: vec!["bob@example.net".to_owned()],
+            text: "Tea is *ready*\n".to_owned(),
+            format,
+            ..Wanted::default()
+        };
+        let kept = |format| {
+            let letter = compose(&world(), &ada(), wanted(format)).unwrap();
+            String::from_utf8(letter.content).unwrap()
+        };
+        let both = kept(TextFormat::Markdown);
+        let message = message::Message::parse(both.as_bytes());
+        assert_eq!(message.text_to_show().trim_end(), "Tea is *ready*");
+        assert!(message.html().is_some_and(|html| html.contains("<em>ready</em>")), "{both}");
+        let plain = kept(TextFormat::Plain);
+        assert!(!plain.contains("html") && plain.ends_with("Tea is *ready*\r\n"), "{plain}");
     }
 
     proptest! {

@@ -15,6 +15,7 @@
 pub(crate) mod assembly;
 pub(crate) mod downgrade;
 pub(crate) mod fold;
+mod markdown;
 
 use crate::address::{AddressList, Mailbox};
 use crate::date::DateTime;

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use mailbag::account::{self, Account, secret};
-use mailbag::compose::{self, Composed, Wanted};
+use mailbag::compose::{self, Composed, TextFormat, Wanted};
 use mailbag::outbox::{self, Round, Which};
 use mailbag::track::Tracked;
 use mailbag::{Bag, Exit, Fault};
@@ -50,7 +50,8 @@ pub(crate) struct Options {
     /// Send this message file (- for stdin) to --to, or else to its own addressees.
     #[arg(long, value_name = "FILE")]
     eml: Option<PathArgument>,
-    #[arg(long, hide = true)]
+    /// The text is Markdown: send it as it is, and as HTML beside it.
+    #[arg(long, conflicts_with = "eml")]
     markdown: bool,
     /// From which account; the first one when not given.
     #[arg(long, value_name = "A")]
@@ -73,12 +74,6 @@ enum Wait {
 }
 
 pub(crate) async fn run(context: &Context, options: Options) -> Result<Exit, Trouble> {
-    if options.markdown {
-        return Err(Trouble::wrong_use(
-            "--markdown is not available in this version",
-            "send plain text",
-        ));
-    }
     let accounts = context.accounts()?;
     let (account, letter) = match &options.eml {
         Some(path) => from_file(context, &accounts, &options, path)?,
@@ -167,6 +162,7 @@ fn from_options<'a>(
         cc: options.cc.clone(),
         bcc: options.bcc.clone(),
         subject: options.subject.clone().unwrap_or_default(),
+        format: if options.markdown { TextFormat::Markdown } else { TextFormat::Plain },
         ..Wanted::default()
     };
     compose::compose(&context.world, account, wanted.clone())?;
