@@ -31,6 +31,7 @@
 //! Not here: the envelope (crate `envelope`), signatures (crate `verdict`), storage.
 
 mod address;
+mod authentication;
 mod charset;
 mod content;
 mod date;
@@ -42,11 +43,13 @@ pub mod fuzz;
 pub mod header;
 pub mod inspect;
 mod lexer;
+mod list;
 mod message;
 mod message_id;
 mod parameter;
 mod part;
 pub mod report;
+mod resent;
 mod structure;
 pub mod tnef;
 pub mod transfer;
@@ -54,16 +57,22 @@ mod view;
 mod write;
 
 pub use crate::address::{ADDRESSES_MAX, AddressList, Addressee, Group, Mailbox};
+pub use crate::authentication::{
+    AuthenticationMethod, AuthenticationProperty, AuthenticationResult, AuthenticationResults,
+    AuthenticationVerdict, PROPERTIES_MAX, RESULTS_MAX,
+};
 pub use crate::content::{ContentType, Disposition, DispositionKind, TransferEncoding};
 pub use crate::date::{DateTime, UnreadableDate};
 pub use crate::defect::{Defect, DefectCode};
 pub use crate::encoded_word::decode_text;
 pub use crate::file_name::safe_file_name;
 pub use crate::header::{Field, Header, HeaderSection};
+pub use crate::list::{LIST_LINKS_MAX, ListFields};
 pub use crate::message::Message;
 pub use crate::message_id::{MessageId, NotMessageId, REFERENCES_MAX};
 pub use crate::parameter::{PARAMETERS_MAX, Parameter};
 pub use crate::part::{Part, PartKind};
+pub use crate::resent::{RESENT_BLOCKS_MAX, Resent};
 pub use crate::structure::{DEFECTS_MAX, DEPTH_MAX, FIELDS_MAX, PARTS_MAX, Structure};
 pub use crate::view::{
     Automation, BaseSubject, BodyParts, Letter, ReplyAddresses, Segment, SegmentKind,
