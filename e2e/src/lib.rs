@@ -23,6 +23,7 @@ pub mod dialog;
 pub mod folder;
 pub mod letters;
 pub mod names;
+pub mod neighbour;
 pub mod network;
 pub mod postfix;
 pub mod program;

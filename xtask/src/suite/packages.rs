@@ -2,7 +2,7 @@
 //!
 //! Nothing is installed when all programs are there. A mail server that a package brings along
 //! must not start on its own, so for the time of the installation `policy-rc.d` forbids it,
-//! unless the machine has a policy already.
+//! unless the machine has a policy already. What cannot be installed beside Postfix is unpacked only.
 
 use std::collections::BTreeSet;
 use std::env;
@@ -32,7 +32,21 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("mount", "mount"),
     ("ps", "procps"),
     ("mkfs.ext4", "e2fsprogs"),
+    // Libraries of the mail servers below.
+    ("/usr/share/doc/libdb5.3/copyright", "libdb5.3"),
+    ("/usr/share/doc/libgnutls-dane0/copyright", "libgnutls-dane0"),
+    ("/usr/share/doc/libidn12/copyright", "libidn12"),
+    ("/usr/share/doc/libnsl2/copyright", "libnsl2"),
+    ("/usr/share/doc/libevent-2.1-7/copyright", "libevent-2.1-7"),
 ];
+
+/// Mail servers that Debian installs only instead of Postfix, by a file of theirs: their packages
+/// are unpacked into a folder of their own below [`UNPACKED_PATH`].
+const UNPACKED: &[(&str, &str)] =
+    &[("usr/sbin/exim4", "exim4-daemon-light"), ("usr/sbin/smtpd", "opensmtpd")];
+
+/// The end-to-end tests look for them here (`e2e::neighbour`).
+const UNPACKED_PATH: &str = "/opt/mail-servers";
 
 /// Where Debian keeps programs; a user's PATH often lacks the `sbin` folders.
 const SYSTEM_FOLDERS: &[&str] = &["/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/bin", "/bin"];
@@ -45,6 +59,11 @@ const POSTFIX_ANSWER: &str = "postfix postfix/main_mailer_type select No configu
 
 /// Makes sure that every program is there, or says which package is missing.
 pub(crate) fn provide(is_ci: bool) -> Result<()> {
+    provide_installed(is_ci)?;
+    provide_unpacked(is_ci)
+}
+
+fn provide_installed(is_ci: bool) -> Result<()> {
     let missing = missing_packages();
     if missing.is_empty() {
         println!("all programs are there");
@@ -65,6 +84,51 @@ pub(crate) fn provide(is_ci: bool) -> Result<()> {
         return Ok(());
     }
     bail!("still missing after the installation: {still_missing:?}");
+}
+
+fn provide_unpacked(is_ci: bool) -> Result<()> {
+    for (file, package) in UNPACKED {
+        let folder = Path::new(UNPACKED_PATH).join(package);
+        let program = folder.join(file);
+        if program.is_file() {
+            continue;
+        }
+        if !nix::unistd::geteuid().is_root() {
+            println!("missing: {}, which root unpacks from {package}", program.display());
+            if is_ci {
+                bail!("the end-to-end tests cannot run without {}", program.display());
+            }
+            continue;
+        }
+        unpack(package, &folder)?;
+        // Exim's program comes with set-user-ID, which our tests have no need of.
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755))
+            .with_context(|| program.display().to_string())?;
+    }
+    Ok(())
+}
+
+/// Downloads a package and unpacks its files; nothing of it is installed or started.
+fn unpack(package: &str, folder: &Path) -> Result<()> {
+    println!("apt-get download {package}, into {}", folder.display());
+    let archive_folder = folder.with_extension("archive");
+    fs::create_dir_all(&archive_folder)?;
+    fs::create_dir_all(folder)?;
+    run(Command::new("apt-get")
+        .args(["download", "-q", "-o", "APT::Sandbox::User=root", package])
+        .current_dir(&archive_folder))?;
+    let archive = fs::read_dir(&archive_folder)?.next().context("apt-get downloaded nothing")??;
+    run(Command::new("dpkg-deb").arg("--extract").arg(archive.path()).arg(folder))?;
+    Ok(fs::remove_dir_all(archive_folder)?)
+}
+
+fn run(command: &mut Command) -> Result<()> {
+    let name = format!("{command:?}");
+    let status = command.status().with_context(|| name.clone())?;
+    if status.success() {
+        return Ok(());
+    }
+    bail!("{name} failed ({status})");
 }
 
 fn missing_packages() -> BTreeSet<&'static str> {
