@@ -39,8 +39,19 @@ pub(crate) struct Cargo<'a> {
     pub(crate) numbers: &'a [u32],
     /// By when all of it must be over, by the monotonic clock.
     pub(crate) deadline: Duration,
+    /// Whether there are other addresses.
+    pub(crate) others: Others,
     /// When we shut down, a try that has not come to the content is given up.
     pub(crate) shutdown: &'a Shutdown,
+}
+
+/// Whether other addresses may be tried when this one cannot be reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Others {
+    /// It is the last one.
+    None,
+    /// There are more.
+    Left,
 }
 
 /// How a try ended.

@@ -21,7 +21,7 @@ use super::{LEASE, TROUBLE_PAUSE, plus};
 use crate::Mta;
 use crate::notice::Way;
 use crate::queue::{forward, local};
-use crate::relay::{self, Cargo, Ending, Kind, Told, Tried};
+use crate::relay::{self, Cargo, Ending, Kind, Others, Told, Tried};
 use crate::routing::{self, ADDRESSES_MAX, Host};
 
 /// How long a job may talk to hosts, all of them together: enough for the largest message over a
@@ -265,6 +265,7 @@ impl Work {
                     prefix: &handed.prefix,
                     numbers: &numbers,
                     deadline,
+                    others: if targets.len() > 0 { Others::Left } else { Others::None },
                     shutdown: &self.shutdown,
                 };
                 let tried = relay::attempt(mta, host, address, &cargo).await;

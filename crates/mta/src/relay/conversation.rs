@@ -24,13 +24,16 @@ use store::{StoreError, TlsRecord};
 
 use self::fit::Fit;
 use super::pool::{Key, MESSAGES_MAX, Parked};
-use super::{Cargo, Ending, Kind, QUIT_TIMEOUT, Told};
+use super::{Cargo, Ending, Kind, Others, QUIT_TIMEOUT, Told};
 use crate::reception::tls_record;
 use crate::routing::{Host, HostKind, tls_required};
 use crate::{Mta, RelayLogin};
 
-/// For a TCP connection to be made: longer only delays the next address.
+/// For a TCP connection to be made to the last address that there is.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
+/// The same while others are left: two lost packets are made good within it, and a family of
+/// addresses that leads nowhere, as IPv6 sometimes does, costs no more.
+const CONNECT_TIMEOUT_WITH_OTHERS: Duration = Duration::from_secs(5);
 /// For a TLS handshake.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(30);
 /// For the first reply on a connection that waited: the server may be gone without a word, and a
@@ -76,6 +79,14 @@ pub(super) struct Conversation<'a> {
     ending: Ending,
     /// What was wrong with our own store.
     store_trouble: Option<StoreError>,
+}
+
+/// How long a connection may take to be made.
+fn connect_timeout(others: Others) -> Duration {
+    match others {
+        Others::None => CONNECT_TIMEOUT,
+        Others::Left => CONNECT_TIMEOUT_WITH_OTHERS,
+    }
 }
 
 impl<'a> Conversation<'a> {
@@ -169,7 +180,7 @@ impl<'a> Conversation<'a> {
             Arc::clone(&world.clock),
             from,
             self.address,
-            CONNECT_TIMEOUT.min(self.time_left()),
+            connect_timeout(self.cargo.others).min(self.time_left()),
         );
         let connected = tokio::select! {
             biased;

@@ -1,11 +1,14 @@
 //! Several messages to one place: connections that are used again, turns, and what slows us down.
 
+use std::io;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use dns::Zone;
 use mta::QueueConfig;
-use platform::{Clock, SystemClock};
+use platform::net::BoxFuture;
+use platform::{Clock, Datagram, Listener, Net, Stream, SystemClock, TokioNet};
 use store::RecipientState::{Accepted, Deferred, Failed};
 use store::{Steer, SteerAction, SubmissionView, UnixMillis};
 
@@ -126,7 +129,7 @@ async fn who_asks_us_to_slow_down_gets_a_rest_from_all_mail() {
 async fn a_dead_destination_is_not_tried_for_each_message() {
     let zone = Arc::new(Zone::new());
     let (a, peer) = with_zone(&[], Arc::clone(&zone)).await;
-    let free = std::net::SocketAddr::from(([127, 0, 0, 77], peer.address.port()));
+    let free = SocketAddr::from(([127, 0, 0, 77], peer.address.port()));
     zone.mx("dead.test", 10, "mx.dead.test").a("mx.dead.test", [127, 0, 0, 77].into());
     let mut author = a.author("ada@a.test").await;
     let to = ["<bob@dead.test>"];
@@ -146,4 +149,46 @@ async fn a_dead_destination_is_not_tried_for_each_message() {
     let steer = Steer { submission: second, recipient: None, action: SteerAction::Retry, at };
     a.store.steer(steer).await.unwrap();
     a.wait_for(second, &[Accepted]).await;
+}
+
+/// A network in which one address swallows whatever is sent to it.
+#[derive(Debug)]
+struct Swallowing(IpAddr);
+
+impl Net for Swallowing {
+    fn listen(&self, at: SocketAddr) -> BoxFuture<'_, io::Result<Box<dyn Listener>>> {
+        TokioNet.listen(at)
+    }
+
+    fn connect(
+        &self,
+        from: Option<IpAddr>,
+        to: SocketAddr,
+    ) -> BoxFuture<'_, io::Result<Box<dyn Stream>>> {
+        if to.ip() == self.0 {
+            Box::pin(std::future::pending())
+        } else {
+            TokioNet.connect(from, to)
+        }
+    }
+
+    fn datagram(&self, at: SocketAddr) -> BoxFuture<'_, io::Result<Box<dyn Datagram>>> {
+        TokioNet.datagram(at)
+    }
+}
+
+#[tokio::test]
+async fn an_address_that_swallows_everything_costs_seconds_while_there_are_others() {
+    let zone = Arc::new(Zone::new());
+    let peer = Peer::start("127.0.0.1:0".parse().unwrap(), &[]).await;
+    zone.mx("b.test", 10, "hole.b.test").a("hole.b.test", [127, 0, 0, 88].into());
+    zone.mx("b.test", 20, "mx.b.test").a("mx.b.test", [127, 0, 0, 1].into());
+    let net = Arc::new(Swallowing([127, 0, 0, 88].into()));
+    let wishes = Wishes { zone, net, outbound_port: peer.address.port(), ..Wishes::default() };
+    let a = System::start("a.test", &["ada"], Ports::bind().await, wishes).await;
+    let mut author = a.author("ada@a.test").await;
+    let id = author.submit("MAIL FROM:<ada@a.test>", &["<bob@b.test>"], LETTER).await.unwrap();
+    let view = a.wait_for(id, &[Accepted]).await;
+    let results: Vec<_> = view.attempts.iter().map(|attempt| attempt.result.as_str()).collect();
+    assert!(results[0].contains("no answer within 5 s"), "{results:?}");
 }

@@ -64,6 +64,7 @@ pub(crate) struct Wishes {
     pub(crate) tls: Tls,
     pub(crate) disk: Arc<dyn Disk>,
     pub(crate) quota_octets: Option<u64>,
+    pub(crate) net: Arc<dyn Net>,
 }
 
 impl Default for Wishes {
@@ -75,6 +76,7 @@ impl Default for Wishes {
             tls: Tls::None,
             disk: Arc::new(RealDisk),
             quota_octets: None,
+            net: Arc::new(TokioNet),
         }
     }
 }
@@ -109,7 +111,7 @@ impl System {
             store: Arc::clone(&store),
             directory: Arc::clone(&directory),
             resolver: wishes.zone,
-            net: Arc::new(TokioNet),
+            net: wishes.net,
             clock,
             random,
             opportunistic_tls: opportunistic.clone(),
