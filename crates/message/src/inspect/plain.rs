@@ -96,6 +96,18 @@ fn fields(message: &Message<'_>, paint: Paint) -> String {
 /// One line for each part: where it is, its type, decoded size, encoding, charset and names.
 pub(super) fn tree(message: &Message<'_>, paint: Paint) -> String {
     let rows = rows(message);
+    let mut lines = tree_of(&rows, paint, "");
+    // One level is enough: what lies deeper is shown when that part is shown.
+    for row in &rows {
+        let Some(opened) = row.part.open_encoded() else { continue };
+        writeln!(lines, "decoded from {}:", row.id).ok();
+        let inner = opened.message();
+        lines.push_str(&tree_of(&self::rows(&inner), paint, "  "));
+    }
+    lines
+}
+
+fn tree_of(rows: &[Row<'_>], paint: Paint, indent: &str) -> String {
     let width = rows.iter().map(Row::columns).max().unwrap_or_default().min(TREE_WIDTH_MAX);
     let size_width = rows.iter().map(|row| row.size.len()).max().unwrap_or_default();
     let mut lines = String::new();
@@ -103,10 +115,10 @@ pub(super) fn tree(message: &Message<'_>, paint: Paint) -> String {
         let gap = " ".repeat(width.saturating_sub(row.columns()));
         let (id, branch) = (paint.dye(Ink::Strong, &row.id), paint.dye(Ink::Faint, &row.branch));
         let space = if row.id.is_empty() { "" } else { " " };
-        let Row { content_type, size, part, .. } = &row;
+        let Row { content_type, size, part, .. } = row;
         let details = details(part, paint);
         lines.push_str(&format!(
-            "{branch}{id}{space}{content_type}{gap}  {size:>size_width$}{details}\n"
+            "{indent}{branch}{id}{space}{content_type}{gap}  {size:>size_width$}{details}\n"
         ));
     }
     lines

@@ -154,3 +154,16 @@ fn deep_and_wide_messages_take_linear_time() {
         assert!(!lines(content.as_bytes(), View::Overview, Paint::Plain).is_empty());
     }
 }
+
+#[test]
+fn an_encoded_message_is_shown_decoded() {
+    let content = b"Content-Type: message/rfc822\r\nContent-Transfer-Encoding: base64\r\n\r\n\
+        U3ViamVjdDogeAoKSGkK\r\n";
+    let message = Message::parse(content);
+    let shown = show(&message, &View::Tree, Paint::Plain).unwrap();
+    let Shown::Lines(lines) = shown else { panic!("a tree is lines") };
+    assert_eq!(
+        lines,
+        "1 message/rfc822  15 B  base64\ndecoded from 1:\n  1 text/plain  3 B  7bit\n"
+    );
+}
