@@ -7,7 +7,9 @@
 
 use std::path::Path;
 
+use envelope::{Address, Envelope, Recipient};
 use serde_json::Value;
+use smtp::client;
 
 use crate::converse::{Peer, codes, mta};
 
@@ -67,4 +69,45 @@ fn nothing_is_carried_over_starttls() {
         assert_eq!(codes(&replies).len(), commands, "one reply for each command: {case}");
         assert!(!replies.contains("2.1.5"), "no recipient accepted: {case}");
     }
+}
+
+/// What a client sends of this content, up to its end; `None`: it refuses to.
+fn sent(content: &[u8]) -> Option<Vec<u8>> {
+    let recipient = Recipient::new(Address::parse("b@b.example").expect("a good address"));
+    let envelope = Envelope { recipients: vec![recipient], ..Envelope::default() };
+    let mut client = client::Session::new(client::Config::default());
+    client.receive(b"220 a\r\n250 a\r\n");
+    while client.poll().is_some_and(|event| event != client::Event::Ready) {}
+    client.send(&envelope, None);
+    client.receive(b"250 a\r\n250 a\r\n354 a\r\n");
+    while client.poll().is_some_and(|event| event != client::Event::ContentWanted) {}
+    client.take_output();
+    client.content(content).ok()?;
+    client.content_end().ok()?;
+    Some(client.take_output())
+}
+
+#[test]
+fn client_sends_no_end_of_content_but_its_own() {
+    let Some(vectors) = vectors("smtp-smuggling.json") else { return };
+    let sequences = vectors["inbound_or_outbound"].as_array().expect("a list of sequences");
+    let mut taken = 0;
+    for sequence in sequences {
+        let octets = unhex(sequence["hex"].as_str().unwrap());
+        let repr = &sequence["repr"];
+        let rest: Vec<u8> = String::from_utf8_lossy(&octets).replace("\r\n", "").into_bytes();
+        let is_bare = rest.iter().any(|octet| matches!(octet, b'\r' | b'\n'));
+        let content = [b"outer", octets.as_slice(), b"inner\r\n"].concat();
+        let output = sent(&content);
+        assert_eq!(output.is_none(), is_bare, "RFC 5321 §2.3.8: a bare CR or LF: {repr}");
+        let Some(output) = output else { continue };
+        taken += 1;
+        let text = String::from_utf8_lossy(&output).into_owned();
+        let lines = text.strip_suffix(".\r\n").expect("its end");
+        let dotted = lines.split("\r\n").filter(|line| line.starts_with('.'));
+        assert!(dotted.clone().all(|line| line.starts_with("..")), "RFC 5321 §4.5.2: {repr}");
+        let unstuffed = lines.replace("\r\n..", "\r\n.");
+        assert_eq!(unstuffed.as_bytes(), content, "nothing else is changed: {repr}");
+    }
+    assert!(taken >= 2, "the sequences with NUL are content");
 }
