@@ -5,6 +5,7 @@
 //!   cargo xtask tidy         rules that no compiler knows (also a test)
 //!   cargo xtask docs, rfc    tables made from rfc/index.toml, and that index itself
 //!   cargo xtask crash        kill -9 and power cuts under load: is what was acknowledged there?
+//!   cargo xtask sim          two weeks of a simulated internet, as many times as you like
 //!   cargo xtask bench        how fast, and at what price, beside others
 //! ```
 //!
@@ -24,6 +25,7 @@ mod load;
 mod repository;
 mod rfc;
 mod server;
+mod sim;
 mod suite;
 mod tidy;
 
@@ -59,6 +61,8 @@ enum Chore {
     },
     /// Crash a server under load, again and again, and see whether anything acknowledged is lost.
     Crash(crash::Options),
+    /// Run the transfer agent in a simulated internet: two weeks for each seed.
+    Sim(sim::Options),
     /// Measure how fast mail is taken, and at what price, beside other servers.
     #[command(subcommand)]
     Bench(bench::Benchmark),
@@ -83,6 +87,7 @@ fn run(chore: Chore) -> Result<()> {
         Chore::Tidy => tidy_up(),
         Chore::Docs => rfc::write_tables(),
         Chore::Crash(options) => crash::run(&options),
+        Chore::Sim(options) => sim::run(&options),
         Chore::Bench(benchmark) => bench::run(&benchmark),
         Chore::Sink => bench::sink::serve(),
         Chore::Rfc { from } => rfc::write_index(&from),

@@ -132,7 +132,7 @@ impl Settled {
             return; // settled already, by the commit that delivered it
         }
         if told.is_taken() {
-            self.taken(view, told);
+            self.taken(mta, view, told);
             return;
         }
         if told.may_be_duplicate() {
@@ -151,7 +151,10 @@ impl Settled {
         }
     }
 
-    fn taken(&mut self, view: &RecipientView, told: &Told) {
+    fn taken(&mut self, mta: &Mta, view: &RecipientView, told: &Told) {
+        if cfg!(feature = "fault-retries-accepted") {
+            return self.defer(mta, view, told, view.attempts.saturating_add(1));
+        }
         if let (Some(host), Some(reply)) = (told.host.clone(), told.reply.clone()) {
             self.note(view.number, Happening::Accepted { host, reply }, "");
         }
@@ -163,6 +166,9 @@ impl Settled {
     }
 
     fn fail(&mut self, view: &RecipientView, told: &Told, kind: Kind, reason: &str) {
+        if cfg!(feature = "fault-accepts-refused") {
+            return self.outcomes.push(outcome(view, told, RecipientState::Accepted));
+        }
         self.note(view.number, Happening::Failed { reply: told.reply.clone() }, reason);
         self.outcomes.push(outcome(view, told, RecipientState::Failed));
         if view.recipient.notify().failure {
@@ -184,6 +190,7 @@ impl Settled {
             relay::Kind::NotTried => told.pause.unwrap_or(PUT_OFF_PAUSE),
             _ => pause_before_retry(queue, attempts),
         };
+        let pause = if cfg!(feature = "fault-ignores-due") { Duration::ZERO } else { pause };
         let mut due = plus(now, pause);
         // One more try when the sender would otherwise be told too late, or the message is over.
         for limit in [deadline, late_at] {
@@ -213,6 +220,9 @@ impl Settled {
     }
 
     fn tell(&mut self, kind: Kind, view: &RecipientView, told: &Told, until: Option<UnixMillis>) {
+        if cfg!(feature = "fault-forgets-notice") {
+            return;
+        }
         if self.about.reverse_path.is_null() {
             let event = notice::nobody(self.at).of(view.number);
             self.events.push(event);
