@@ -33,8 +33,10 @@ pub(crate) struct Copy {
 #[derive(Debug, Default)]
 pub(crate) struct Seen {
     pub(crate) copies: BTreeMap<(String, String), Vec<Copy>>,
-    /// When each recipient was asked for.
+    /// When each recipient was asked for, on a connection's first transaction. On later ones a
+    /// connection may turn out to be gone, and is asked for again at once on a fresh one.
     pub(crate) asked: BTreeMap<(String, String), Vec<Duration>>,
+    first_asked: BTreeMap<(String, String), Duration>,
     transactions: usize,
     pub(crate) transactions_most: usize,
 }
@@ -134,6 +136,7 @@ enum Does {
 struct PeerDrive {
     peer: Arc<Peer>,
     session: Session,
+    transactions: u64,
     token: String,
     recipients: Vec<String>,
     content: Vec<u8>,
@@ -151,6 +154,7 @@ impl PeerDrive {
         Self {
             peer: Arc::clone(peer),
             session: Session::new(config),
+            transactions: 0,
             token: String::new(),
             recipients: Vec::new(),
             content: Vec::new(),
@@ -168,6 +172,7 @@ impl PeerDrive {
         match event {
             Event::Sender(sender) => {
                 self.token = sender.envelope_id.map(String::from).unwrap_or_default();
+                self.transactions += 1;
                 self.recipients.clear();
                 self.content.clear();
                 self.open = Some(Open::new(&self.peer));
@@ -196,9 +201,10 @@ impl PeerDrive {
         let key = (self.token.clone(), recipient.clone());
         let first = {
             let mut seen = self.peer.seen();
-            let asked = seen.asked.entry(key).or_default();
-            asked.push(now);
-            asked.first().copied().unwrap_or(now)
+            if self.transactions == 1 {
+                seen.asked.entry(key.clone()).or_default().push(now);
+            }
+            *seen.first_asked.entry(key).or_insert(now)
         };
         let refused = match self.peer.destination.kind {
             Kind::Greylists if now.saturating_sub(first) < GREYLISTED => Some((450, (4, 7, 1))),
