@@ -29,7 +29,7 @@ use self::datagram::{Letters, SimDatagram};
 use self::pipe::{Fuse, Line, SimStream};
 use crate::{SimClock, SimRandom};
 
-/// Ports that are given to those who do not care, as RFC 6335 §6 has them.
+/// Ports that are given to those who do not care.
 const PORTS_OF_CHOICE: std::ops::RangeInclusive<u16> = 49_152..=65_535;
 
 /// How octets get to a host and back, and what goes wrong.
