@@ -53,6 +53,8 @@ pub struct Config {
     pub queue: QueueConfig,
     /// How to reach others.
     pub outbound: OutboundConfig,
+    /// In which language notices are written.
+    pub language: notice::Language,
     /// Addresses that our own SMTP listeners have, to recognise ourselves by.
     pub listening: Vec<SocketAddr>,
 }
@@ -62,6 +64,14 @@ pub struct Config {
 pub struct QueueConfig {
     /// Pause after the first failed attempt, the second, …; the last one is used again.
     pub retry: Vec<Duration>,
+    /// The same for who is greylisted, while it lasts; then `retry` goes on. Empty: `retry`.
+    pub retry_greylisted: Vec<Duration>,
+    /// The same where no server could be spoken to. Empty: `retry`.
+    pub retry_unreachable: Vec<Duration>,
+    /// The same for full mailboxes. Empty: `retry`.
+    pub retry_full: Vec<Duration>,
+    /// By how many percent at most luck makes each pause longer.
+    pub jitter_percent: u8,
     /// How long after its acceptance a message is returned to its sender.
     pub expire: Duration,
     /// How long after its acceptance the sender is told of a delay.
@@ -77,10 +87,22 @@ impl Default for QueueConfig {
         let pauses = [MINUTE, 5 * MINUTE, 15 * MINUTE, HOUR, 2 * HOUR, 4 * HOUR];
         Self {
             retry: pauses.map(Duration::from_secs).to_vec(),
+            retry_greylisted: Vec::new(),
+            retry_unreachable: Vec::new(),
+            retry_full: Vec::new(),
+            jitter_percent: 0,
             expire: Duration::from_secs(5 * 24 * HOUR), // RFC 5321 §4.5.4.1: 4 to 5 days
             delay_notice: Duration::from_secs(4 * HOUR),
             attempts_max: 50,
         }
+    }
+}
+
+impl QueueConfig {
+    /// Every pause of every schedule.
+    pub(crate) fn all_pauses(&self) -> impl Iterator<Item = Duration> {
+        let classes = [&self.retry_greylisted, &self.retry_unreachable, &self.retry_full];
+        self.retry.iter().chain(classes.into_iter().flatten()).copied()
     }
 }
 
@@ -201,7 +223,7 @@ pub struct Mta {
 impl Mta {
     /// A transfer agent. It does nothing until its sessions are driven and its queue runs.
     pub fn new(config: Config, world: World) -> Arc<Self> {
-        let first_retry = config.queue.retry.iter().min().copied();
+        let first_retry = config.queue.all_pauses().min();
         Arc::new(Self {
             lanes: queue::Lanes::new(config.queue.clone(), Arc::clone(&world.random)),
             unreached: queue::Unreached::new(first_retry.unwrap_or(Duration::from_secs(60))),

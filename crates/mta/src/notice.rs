@@ -8,6 +8,7 @@
 //! Not here: whether there is something to tell (`queue`, `reception`), the report's syntax
 //! (crate `message`).
 
+mod catalogue;
 mod words;
 
 use envelope::{Address, BodyType, EnhancedStatus, EnvelopeId, Recipient, ReversePath};
@@ -19,6 +20,7 @@ use store::{
 };
 use tracing::error;
 
+pub use self::catalogue::{Language, UnknownLanguage};
 use crate::delivery::{self, Plan};
 use crate::{Mta, trace};
 
@@ -201,7 +203,7 @@ fn report(
             address: format!("postmaster@{hostname}"),
         },
         to: Mailbox { name: None, address: to.to_string() },
-        subject: words::subject(kind, fates),
+        subject: words::subject(mta.config.language, kind, fates),
         date: now,
         message_id: MessageId::new(now, mta.world.random.u64(), hostname.as_str()),
         original_message_id: original.message_id.cloned(),

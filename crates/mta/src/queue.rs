@@ -37,7 +37,7 @@ use tracing::{debug, error};
 pub(crate) use self::lanes::Lanes;
 pub use self::lanes::Standing;
 pub(crate) use self::schedule::Timeline;
-pub use self::schedule::{pause_before_retry, plus};
+pub use self::schedule::{FailureClass, pause_before_retry, plus};
 pub(crate) use self::unreached::Unreached;
 use self::work::{Job, Work};
 use crate::Mta;

@@ -19,6 +19,7 @@ mod limits;
 mod listener;
 mod nearest;
 mod network;
+mod notices;
 mod outbound;
 mod queue;
 mod recipients;
@@ -43,6 +44,7 @@ pub(crate) use self::fault::Fault;
 pub(crate) use self::limits::Limits;
 pub(crate) use self::listener::{Listener, Protocol, Security};
 pub(crate) use self::network::Network;
+pub(crate) use self::notices::Notices;
 pub(crate) use self::outbound::{HostPort, Outbound, Relay, RelayTls};
 pub(crate) use self::queue::Queue;
 pub(crate) use self::tls::Tls;
@@ -82,6 +84,8 @@ pub(crate) struct Config {
     pub(crate) queue: Queue,
     /// What stands between a user and a detail in an address of ours.
     pub(crate) separator: Separator,
+    /// How senders are told.
+    pub(crate) notices: Notices,
 }
 
 /// What may stand in the file.
@@ -108,6 +112,8 @@ struct Written {
     queue: queue::Written,
     #[serde(default)]
     recipients: recipients::Written,
+    #[serde(default)]
+    notices: notices::Written,
 }
 
 impl Config {
@@ -153,6 +159,7 @@ impl Config {
             outbound: written.outbound.check(&source)?,
             queue: written.queue.check(&source)?,
             separator: written.recipients.check(&source)?,
+            notices: written.notices.check(&source)?,
         })
     }
 }

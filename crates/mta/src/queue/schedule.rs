@@ -8,12 +8,15 @@
 //! Standards: RFC 5321 §4.5.4.1 (retries and when to give up).
 //! Not here: what counts as an attempt (`queue`).
 
+mod class;
+
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use platform::Clock;
+use platform::{Clock, Random};
 use store::UnixMillis;
 
+pub use self::class::FailureClass;
 use crate::QueueConfig;
 
 /// The time by which the queue is kept: the wall clock, but never going back.
@@ -65,6 +68,38 @@ pub fn pause_before_retry(config: &QueueConfig, attempt: u32) -> Duration {
     let place = usize::try_from(attempt.saturating_sub(1)).unwrap_or(usize::MAX);
     let pause = config.retry.get(place).or(config.retry.last());
     pause.copied().unwrap_or(WITHOUT_SCHEDULE)
+}
+
+/// Pause after failed attempt number `attempt`, which counts from 1, when it failed in this way.
+///
+/// A class without a schedule of its own has that of [`pause_before_retry`]. Greylisting ends
+/// within minutes (RFC 6647 §5): who still says so after its schedule means something else, and
+/// is tried as anybody.
+pub(crate) fn pause_of_class(config: &QueueConfig, class: FailureClass, attempt: u32) -> Duration {
+    let place = usize::try_from(attempt.saturating_sub(1)).unwrap_or(usize::MAX);
+    let own = match class {
+        FailureClass::Greylisted => config.retry_greylisted.get(place),
+        FailureClass::Unreachable => {
+            config.retry_unreachable.get(place).or(config.retry_unreachable.last())
+        }
+        FailureClass::Full => config.retry_full.get(place).or(config.retry_full.last()),
+        FailureClass::Other => None,
+    };
+    own.copied().unwrap_or_else(|| pause_before_retry(config, attempt))
+}
+
+/// A pause made longer by luck, by at most [`QueueConfig::jitter_percent`] of it: what failed
+/// together should not come back together.
+pub(crate) fn with_jitter(config: &QueueConfig, pause: Duration, random: &dyn Random) -> Duration {
+    let most = pause.saturating_mul(u32::from(config.jitter_percent)) / 100;
+    let most = u64::try_from(most.as_millis()).unwrap_or(u64::MAX);
+    pause.saturating_add(Duration::from_millis(random.below(most)))
+}
+
+/// The longest pause that any schedule can ask for.
+pub(crate) fn longest_pause(config: &QueueConfig) -> Duration {
+    let longest = config.all_pauses().max().unwrap_or_default();
+    longest.saturating_add(longest.saturating_mul(u32::from(config.jitter_percent)) / 100)
 }
 
 /// A moment later than another; stops at the end of time.
@@ -158,5 +193,62 @@ mod tests {
         }
         let empty = QueueConfig { retry: Vec::new(), ..config };
         assert_eq!(pause_before_retry(&empty, 1), Duration::from_secs(30 * MINUTE));
+    }
+
+    #[test]
+    fn a_class_may_have_a_schedule_of_its_own() {
+        use FailureClass::{Full, Greylisted, Other, Unreachable};
+        let minutes = |list: &[u64]| list.iter().map(|m| Duration::from_secs(m * 60)).collect();
+        let config = QueueConfig {
+            retry: minutes(&[1, 5, 15]),
+            retry_greylisted: minutes(&[2, 3]),
+            retry_unreachable: minutes(&[30, 60]),
+            ..QueueConfig::default()
+        };
+        #[rustfmt::skip]
+        let rows = [
+            (Greylisted, 1, 2, "RFC 6647 §5: soon"),
+            (Greylisted, 2, 3, "and soon again"),
+            (Greylisted, 3, 15, "that is no greylisting any more"),
+            (Unreachable, 1, 30, "a dead network"),
+            (Unreachable, 9, 60, "the last pause of its schedule"),
+            (Full, 1, 1, "without a schedule of its own: as anybody"),
+            (Other, 2, 5, "as anybody"),
+            (Other, u32::MAX, 15, "for ever"),
+        ];
+        for (class, attempt, wanted, why) in rows {
+            let pause = pause_of_class(&config, class, attempt);
+            assert_eq!(pause, Duration::from_secs(wanted * 60), "{why}");
+        }
+        assert_eq!(longest_pause(&config), Duration::from_secs(60 * 60), "of all schedules");
+    }
+
+    #[test]
+    fn luck_makes_a_pause_longer_and_never_too_long() {
+        /// Luck that has just one number.
+        #[derive(Debug)]
+        struct One(u64);
+        impl Random for One {
+            fn fill(&self, octets: &mut [u8]) {
+                for (octet, own) in octets.iter_mut().zip(self.0.to_le_bytes()) {
+                    *octet = own;
+                }
+            }
+        }
+        let pause = Duration::from_secs(100);
+        #[rustfmt::skip]
+        let rows = [
+            (0, 12_345, 100_000, "none was asked for"),
+            (10, 0, 100_000, "the shortest"),
+            (10, 9_999, 109_999, "the longest"),
+            (10, 12_345, 102_345, "in between"),
+        ];
+        for (jitter_percent, luck, wanted, why) in rows {
+            let config = QueueConfig { jitter_percent, ..QueueConfig::default() };
+            let got = with_jitter(&config, pause, &One(luck));
+            assert_eq!(got, Duration::from_millis(wanted), "{why}");
+        }
+        let config = QueueConfig { jitter_percent: 50, ..QueueConfig::default() };
+        assert_eq!(longest_pause(&config), Duration::from_secs(6 * 60 * 60), "luck included");
     }
 }

@@ -16,7 +16,7 @@ use store::{
 };
 use tracing::warn;
 
-use super::schedule::{is_expired, pause_before_retry, plus};
+use super::schedule::{FailureClass, is_expired, pause_of_class, plus, with_jitter};
 use super::work::Found;
 use crate::Mta;
 use crate::notice::{self, Fate, Kind, Notice, Original, Way};
@@ -188,10 +188,10 @@ impl Settled {
         let now = mta.queue_now();
         let pause = match told.kind {
             relay::Kind::NotTried => told.pause.unwrap_or(PUT_OFF_PAUSE),
-            _ => pause_before_retry(queue, attempts),
+            _ => pause_of_class(queue, FailureClass::of(told), attempts),
         };
         let pause = if cfg!(feature = "fault-ignores-due") { Duration::ZERO } else { pause };
-        let mut due = plus(now, pause);
+        let mut due = plus(now, with_jitter(queue, pause, mta.world.random.as_ref()));
         // One more try when the sender would otherwise be told too late, or the message is over.
         for limit in [deadline, late_at] {
             let counts = limit == deadline || (wants_delay && !tell);

@@ -13,6 +13,7 @@ use store::{QueueFilter, RecipientState, Steer, SteerAction, StoreError};
 use tracing::warn;
 
 use super::plus;
+use super::schedule::longest_pause;
 use crate::Mta;
 
 /// Submissions that are looked at together.
@@ -30,7 +31,7 @@ pub(super) async fn bring_back(mta: &Mta) {
 
 async fn look(mta: &Mta) -> Result<(), StoreError> {
     let at = mta.queue_now();
-    let longest = mta.config.queue.retry.iter().max().copied().unwrap_or_default();
+    let longest = longest_pause(&mta.config.queue);
     let too_late = plus(at, longest.saturating_add(SLACK));
     let mut before = None;
     loop {

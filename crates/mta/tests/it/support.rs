@@ -8,6 +8,7 @@ use std::time::Duration;
 use directory::Directory;
 use dns::Zone;
 use envelope::{Address, Domain};
+use mta::notice::Language;
 use mta::reception::{ReceptionConfig, Service};
 use mta::{Config, Mta, OutboundConfig, PrivateTargets, QueueConfig, Reception, World};
 use platform::tls::Identity;
@@ -61,6 +62,7 @@ pub(crate) struct Wishes {
     pub(crate) zone: Arc<Zone>,
     pub(crate) outbound_port: u16,
     pub(crate) queue: QueueConfig,
+    pub(crate) language: Language,
     pub(crate) tls: Tls,
     pub(crate) disk: Arc<dyn Disk>,
     pub(crate) quota_octets: Option<u64>,
@@ -73,6 +75,7 @@ impl Default for Wishes {
             zone: Arc::default(),
             outbound_port: 25,
             queue: QueueConfig::default(),
+            language: Language::English,
             tls: Tls::None,
             disk: Arc::new(RealDisk),
             quota_octets: None,
@@ -128,6 +131,7 @@ impl System {
                 private_targets: PrivateTargets::Allowed,
                 ..OutboundConfig::default()
             },
+            language: wishes.language,
             listening: vec![ports.smtp.local()],
         };
         let mta = Mta::new(config, world);

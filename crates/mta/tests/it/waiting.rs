@@ -6,6 +6,7 @@ use std::time::Duration;
 use dns::{Trouble, Zone};
 use envelope::Domain;
 use mta::QueueConfig;
+use mta::notice::Language;
 use platform::SystemClock;
 use platform::shutdown::Drained;
 use store::RecipientState::{Accepted, Deferred, Delivered, Failed, Queued};
@@ -93,6 +94,50 @@ async fn what_a_wrong_clock_has_put_off_for_years_is_tried_after_the_next_start(
     let tried = |view: &store::SubmissionView| view.summary.recipients[0].attempts == 2;
     let view = a.wait_until(id, tried).await;
     assert_eq!(view.summary.recipients[1].attempts, 1, "R15: nobody else is tried early");
+}
+
+#[tokio::test]
+async fn a_dead_network_has_a_schedule_of_its_own() {
+    let zone = Arc::new(Zone::new());
+    zone.trouble("b.test", Some(Trouble::ServFail));
+    let queue = QueueConfig {
+        retry: vec![Duration::from_secs(60)],
+        retry_unreachable: vec![Duration::from_secs(7200)],
+        ..QueueConfig::default()
+    };
+    let wishes = Wishes { zone, queue, ..Wishes::default() };
+    let a = System::start("a.test", &["ada"], Ports::bind().await, wishes).await;
+    let mut author = a.author("ada@a.test").await;
+    let id = author.submit("MAIL FROM:<ada@a.test>", &["<bob@b.test>"], LETTER).await.unwrap();
+    let view = a.wait_for(id, &[Deferred]).await;
+    let recipient = &view.summary.recipients[0];
+    let pause = recipient.due.unwrap().0 - recipient.changed_at.0;
+    let hour = 60 * 60 * 1000;
+    assert!(pause > hour && pause <= 2 * hour + 60_000, "RFC 5321 §4.5.4.1: {pause}");
+}
+
+#[tokio::test]
+async fn notices_are_written_in_the_language_that_was_chosen() {
+    let zone = Arc::new(Zone::new());
+    zone.mx("b.test", 0, ".");
+    let wishes = Wishes { zone, language: Language::German, ..Wishes::default() };
+    let a = System::start("a.test", &["ada"], Ports::bind().await, wishes).await;
+    let mut author = a.author("ada@a.test").await;
+    let letter = "From: ada@a.test\r\nMessage-ID: <one@a.test>\r\n\r\nHello\r\n";
+    let id = author.submit("MAIL FROM:<ada@a.test>", &["<bob@b.test>"], letter).await.unwrap();
+    a.wait_for(id, &[Failed]).await;
+    let notice = a.wait_for_inbox("ada@a.test", 1).await.concat();
+    #[rustfmt::skip]
+    let rows = [
+        ("Subject: Nicht zugestellt: Ihre Nachricht an bob@b.test", "what happened, first"),
+        ("b.test empf", "the reason, in the same language"),
+        ("Status: 5.1.10", "RFC 3464 §2.3.4: the part for programs has no language"),
+        ("In-Reply-To: <one@a.test>", "RFC 5322 §3.6.4: shown with the letter"),
+        ("References: <one@a.test>", "RFC 5322 §3.6.4: shown with the letter"),
+    ];
+    for (words, why) in rows {
+        assert!(notice.contains(words), "{why}: {notice}");
+    }
 }
 
 fn now() -> UnixMillis {

@@ -14,11 +14,22 @@ use super::unit::{time_of, written};
 /// Most pauses that may be listed; the last one repeats anyway.
 const PAUSES_MAX: usize = 100;
 
+/// Most percent by which luck may make a pause longer; more would be another schedule.
+const JITTER_PERCENT_MAX: u8 = 50;
+
 /// How long mail waits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Queue {
     /// Pauses between attempts; the last one again and again.
     pub(crate) retry: Vec<Duration>,
+    /// The same while greylisting lasts; empty: `retry`.
+    pub(crate) retry_greylisted: Vec<Duration>,
+    /// The same where no server could be spoken to; empty: `retry`.
+    pub(crate) retry_unreachable: Vec<Duration>,
+    /// The same for full mailboxes; empty: `retry`.
+    pub(crate) retry_full: Vec<Duration>,
+    /// By how many percent at most luck makes each pause longer.
+    pub(crate) jitter_percent: u8,
     /// Then the sender gets a failure notice.
     pub(crate) expire: Duration,
     /// Then the sender hears that it takes longer.
@@ -34,16 +45,27 @@ impl Default for Queue {
             retry: [MINUTE, 5 * MINUTE, 15 * MINUTE, HOUR, 2 * HOUR, 4 * HOUR]
                 .map(Duration::from_secs)
                 .to_vec(),
+            retry_greylisted: Vec::new(),
+            retry_unreachable: Vec::new(),
+            retry_full: Vec::new(),
+            jitter_percent: 0,
             expire: Duration::from_secs(5 * 24 * HOUR), // RFC 5321 §4.5.4.1: 4 to 5 days
             delay_notice: Duration::from_secs(4 * HOUR),
         }
     }
 }
 
+/// Pauses as they are written.
+type Pauses = Spanned<Vec<Spanned<String>>>;
+
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Written {
-    retry: Option<Spanned<Vec<Spanned<String>>>>,
+    retry: Option<Pauses>,
+    retry_greylisted: Option<Pauses>,
+    retry_unreachable: Option<Pauses>,
+    retry_full: Option<Pauses>,
+    jitter_percent: Option<Spanned<u8>>,
     expire: Option<Spanned<String>>,
     delay_notice: Option<Spanned<String>>,
 }
@@ -51,9 +73,20 @@ pub(super) struct Written {
 impl Written {
     pub(super) fn check(&self, source: &Source<'_>) -> Result<Queue, Fault> {
         let default = Queue::default();
+        let of_class = |name, written: &Option<Pauses>| match written {
+            Some(pauses) => retry(name, pauses, source),
+            None => Ok(Vec::new()),
+        };
+        let retry_greylisted = of_class("retry_greylisted", &self.retry_greylisted)?;
+        let retry_unreachable = of_class("retry_unreachable", &self.retry_unreachable)?;
+        let retry_full = of_class("retry_full", &self.retry_full)?;
         let retry = match &self.retry {
-            Some(pauses) => retry(pauses, source)?,
+            Some(pauses) => retry("retry", pauses, source)?,
             None => default.retry,
+        };
+        let jitter_percent = match &self.jitter_percent {
+            Some(percent) => jitter(percent, source)?,
+            None => default.jitter_percent,
         };
         let expire = match &self.expire {
             Some(expire) => time_of(expire, source)?,
@@ -75,17 +108,31 @@ impl Written {
             );
             return Err(source.fault(notice, what, "lower delay_notice, or raise expire"));
         }
-        Ok(Queue { retry, expire, delay_notice })
+        Ok(Queue {
+            retry,
+            retry_greylisted,
+            retry_unreachable,
+            retry_full,
+            jitter_percent,
+            expire,
+            delay_notice,
+        })
     }
 }
 
-fn retry(
-    pauses: &Spanned<Vec<Spanned<String>>>,
-    source: &Source<'_>,
-) -> Result<Vec<Duration>, Fault> {
+fn jitter(percent: &Spanned<u8>, source: &Source<'_>) -> Result<u8, Fault> {
+    let written = *percent.get_ref();
+    if written > JITTER_PERCENT_MAX {
+        let what = format!("jitter_percent = {written} is too much");
+        return Err(source.fault(percent, what, "write at most 50; longer pauses go into retry"));
+    }
+    Ok(written)
+}
+
+fn retry(name: &str, pauses: &Pauses, source: &Source<'_>) -> Result<Vec<Duration>, Fault> {
     let list = pauses.get_ref();
     if list.is_empty() || list.len() > PAUSES_MAX {
-        let what = format!("retry has {} pauses", list.len());
+        let what = format!("{name} has {} pauses", list.len());
         return Err(source.fault(
             pauses,
             what,

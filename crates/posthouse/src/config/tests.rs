@@ -108,9 +108,9 @@ fn keys_and_types_that_do_not_fit() {
         "[queue",
         "[outbound]\nrelay = { host = \"a:1\", user = \"x\" }",
     ]), @r#"
-    unknown key "hostnme" (posthouse.toml:3:1): did you mean "hostname"? the keys here are hostname, data_dir, store, listener, tls, auth, limits, dns, outbound, queue, recipients
-    unknown key "retyr" (posthouse.toml:4:1): did you mean "retry"? the keys here are retry, expire, delay_notice
-    unknown key "queues" (posthouse.toml:3:2): did you mean "queue"? the keys here are hostname, data_dir, store, listener, tls, auth, limits, dns, outbound, queue, recipients
+    unknown key "hostnme" (posthouse.toml:3:1): did you mean "hostname"? the keys here are hostname, data_dir, store, listener, tls, auth, limits, dns, outbound, queue, recipients, notices
+    unknown key "retyr" (posthouse.toml:4:1): did you mean "retry"? the keys here are retry, retry_greylisted, retry_unreachable, retry_full, jitter_percent, expire, delay_notice
+    unknown key "queues" (posthouse.toml:3:2): did you mean "queue"? the keys here are hostname, data_dir, store, listener, tls, auth, limits, dns, outbound, queue, recipients, notices
     the same key stands here twice (posthouse.toml:3:1): keep one of them
     string "many" does not fit here: expected a whole number (posthouse.toml:4:15): write it without quotes or sign
     integer `50` does not fit here: expected a text (posthouse.toml:4:16): write it in quotes
@@ -161,6 +161,10 @@ fn values_that_cannot_be() {
         "[outbound]\nroutes = { \"example.net\" = \"2001:db8::1:25\" }",
         "[queue]\nretry = []",
         "[queue]\nretry = [\"0s\"]",
+        "[queue]\nretry_greylisted = []",
+        "[queue]\nretry_full = [\"soon\"]",
+        "[queue]\njitter_percent = 51",
+        "[notices]\nlanguage = \"klingon\"",
         "[queue]\nexpire = \"five days\"",
         "[recipients]\nsubaddress_separator = \"@\"",
         "[[listener]]\nprotocol = \"smtp\"\nbind = []\ntls = \"none\"",
@@ -186,6 +190,10 @@ fn values_that_cannot_be() {
     "2001:db8::1:25" is not a host with a port (posthouse.toml:4:28): write it as "smtp.example.net:587" or "192.0.2.7:25"
     retry has 0 pauses (posthouse.toml:4:9): write between 1 and 100, such as ["1m", "1h"]
     "0s" is nothing (posthouse.toml:4:10): write at least one
+    retry_greylisted has 0 pauses (posthouse.toml:4:20): write between 1 and 100, such as ["1m", "1h"]
+    "soon" is not a time (posthouse.toml:4:15): write a whole number with s, m, h, d or w, as in 5m
+    jitter_percent = 51 is too much (posthouse.toml:4:18): write at most 50; longer pauses go into retry
+    there are no notices in the language "klingon" (posthouse.toml:4:12): write one of en, de
     "five days" is not a time (posthouse.toml:4:10): write a whole number with s, m, h, d or w, as in 5m
     subaddress_separator = "@" is not one of +-=_#~ (posthouse.toml:4:24): write "+", or "" if addresses have no details
     this listener has no address (posthouse.toml:5:8): name at least one address with its port, such as "127.0.0.1:2525"

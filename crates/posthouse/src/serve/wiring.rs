@@ -89,6 +89,10 @@ fn settings(config: &Config, listening: Vec<SocketAddr>) -> Result<mta::Config, 
         recipients_max: usize::try_from(recipients).unwrap_or(usize::MAX),
         queue: mta::QueueConfig {
             retry: config.queue.retry.clone(),
+            retry_greylisted: config.queue.retry_greylisted.clone(),
+            retry_unreachable: config.queue.retry_unreachable.clone(),
+            retry_full: config.queue.retry_full.clone(),
+            jitter_percent: config.queue.jitter_percent,
             expire: config.queue.expire,
             delay_notice: config.queue.delay_notice,
             ..mta::QueueConfig::default()
@@ -108,6 +112,7 @@ fn settings(config: &Config, listening: Vec<SocketAddr>) -> Result<mta::Config, 
                 .collect(),
             relay,
         },
+        language: config.notices.language,
         listening,
     })
 }
