@@ -48,7 +48,7 @@ pub(crate) use self::notices::Notices;
 pub(crate) use self::outbound::{HostPort, Outbound, Relay, RelayTls};
 pub(crate) use self::queue::Queue;
 pub(crate) use self::tls::Tls;
-pub(crate) use self::unit::size;
+pub(crate) use self::unit::{size, time};
 
 use self::fault::Source;
 

@@ -15,6 +15,7 @@ mod ask;
 mod item;
 mod perform;
 mod request;
+mod search;
 mod socket;
 mod trace;
 mod wire;
@@ -25,4 +26,5 @@ pub(crate) use self::item::{
     reply_line, time,
 };
 pub(crate) use self::request::{Follow, Request, Secret, Steering};
+pub(crate) use self::search::Wanted;
 pub(crate) use self::socket::ControlSocket;

@@ -569,6 +569,48 @@ fn a_waiting_letter_is_steered_and_followed_to_its_end() {
 }
 
 #[test]
+fn all_that_matches_is_found_and_steered() {
+    let site = Site::new(&relaying());
+    let server = site.serve();
+    let id = waiting_letter(&server);
+    let find = |options: &[&str]| {
+        let command: Vec<_> =
+            ["--json", "queue", "search"].iter().chain(options).copied().collect();
+        let lines = site.run(&command).done();
+        lines.lines().filter(|line| line.contains(&id)).count()
+    };
+    while find(&["--state", "deferred"]) == 0 {
+        std::thread::yield_now();
+    }
+    #[rustfmt::skip]
+    let rows: [(&[&str], usize, &str); 9] = [
+        (&[], 1, "anything"),
+        (&["--sender", "Anna@here.example", "--state", "open"], 1, "case does not matter"),
+        (&["--sender", "@here.example", "--domain", "away.example"], 1, "both are so"),
+        (&["--sender", "@here.example", "--domain", "here.example"], 0, "one is not"),
+        (&["--sender", "<>"], 0, "it is no notice"),
+        (&["--recipient", "bob@away.example", "--since", "1h", "-n", "1"], 1, "just now"),
+        (&["--until", "1h"], 0, "it is not so old"),
+        (&["--state", "failed"], 0, "it has not failed"),
+        (&["-n", "0"], 0, "none was asked for"),
+    ];
+    for (options, wanted, why) in rows {
+        assert_eq!(find(options), wanted, "{why}");
+    }
+    site.run(&["queue", "hold", "--domain", "away.example"]).done();
+    assert_eq!(find(&["--state", "held"]), 1);
+    site.run(&["queue", "hold", "--domain", "elsewhere.example"]).fails_with(1, "nothing waits");
+    site.run(&["queue", "hold"]).fails_with(2, "");
+    site.run(&["queue", "search", "--login", "eve@here.example"]).fails_with(1, "no account");
+    site.run(&["queue", "release", "--sender", "@here.example"]).done();
+    assert_eq!(find(&["--state", "held"]), 0);
+    assert_eq!(server.end(), Some(0));
+    site.run(&["queue", "cancel", "--recipient", "bob@away.example"]).done();
+    assert_eq!(find(&["--state", "cancelled"]), 1, "settled, and without the server");
+    assert_eq!(find(&["--state", "open"]), 0);
+}
+
+#[test]
 fn a_long_queue_is_told_whole_and_in_order() {
     // More than two pages, and the last one not full.
     const LETTERS: usize = 205;

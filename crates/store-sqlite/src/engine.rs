@@ -11,8 +11,8 @@ use store::{
     Accept, Accepted, Account, AccountId, AccountUse, Alias, AliasKey, Announcement, Change,
     Changes, Content, Counters, Credential, DomainRow, Due, Entry, Finish, FlagChange, Mailbox,
     MailboxId, MessageId, Modseq, NewAccount, NewEvent, NewMailbox, Note, Pending, QueueFilter,
-    Repair, Spool, Steer, Store, StoreError, SubmissionId, SubmissionKey, SubmissionView, Summary,
-    Uid, UnixMillis, VerifyReport,
+    Repair, Search, Spool, Steer, Store, StoreError, SubmissionId, SubmissionKey, SubmissionView,
+    Summary, Uid, UnixMillis, VerifyReport,
 };
 use tokio::sync::{broadcast, oneshot};
 
@@ -23,7 +23,7 @@ use crate::segments::whole;
 use crate::shared::Shared;
 use crate::spool::ArrivingContent;
 use crate::waiting::{Answer, Kind, Operation};
-use crate::{SqliteStore, accept, directory, finish, mailboxes, notes, queue, verify};
+use crate::{SqliteStore, accept, directory, finish, mailboxes, notes, queue, search, verify};
 
 /// Content that is bigger gets a segment of its own, written beside the writer.
 const SMALL_CONTENT_OCTETS_MAX: u64 = 1024 * 1024;
@@ -245,6 +245,10 @@ impl Store for SqliteStore {
 
     fn queue(&self, filter: QueueFilter) -> Pending<'_, Vec<Summary>> {
         self.view(move |database| queue::queue(database, &filter))
+    }
+
+    fn search(&self, search: Search) -> Pending<'_, Vec<Summary>> {
+        self.view(move |database| search::search(database, &search))
     }
 
     fn submission(&self, id: SubmissionId) -> Pending<'_, Option<SubmissionView>> {

@@ -26,6 +26,7 @@ mod mailboxes;
 mod notes;
 mod queue;
 mod readers;
+mod search;
 mod segment;
 mod segments;
 mod shared;

@@ -13,6 +13,7 @@
 mod account;
 mod mail;
 mod queue;
+mod search;
 mod world;
 
 use std::fmt::Debug;
@@ -37,6 +38,7 @@ use queue::{
     queue_lists_what_is_open, settled_is_forgotten_when_old, submissions_are_found,
     submissions_come_back_whole, verify_finds_nothing,
 };
+use search::searches_find_what_matches;
 
 /// A store under test, which can be opened again.
 pub trait Harness {
@@ -115,6 +117,7 @@ macro_rules! store_conformance {
             queue_lists_what_is_open
             quota_holds
             removed_accounts_take_their_mail
+            searches_find_what_matches
             settled_is_forgotten_when_old
             spooled_content_comes_back
             submissions_are_found

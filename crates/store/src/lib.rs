@@ -24,6 +24,7 @@ mod event;
 mod id;
 mod mailbox;
 mod queue;
+mod search;
 mod submission;
 mod verify;
 
@@ -45,6 +46,7 @@ pub use mailbox::{
     Changes, Entry, Flag, FlagChange, Flags, INBOX, Mailbox, MailboxRole, NewMailbox,
 };
 pub use queue::{Due, DueRecipient, QueueFilter, Steer, SteerAction};
+pub use search::{RecipientPattern, Search, SenderPattern, StatePattern};
 pub use submission::{
     Accept, Accepted, Attempt, Delivery, Finish, LocalDelivery, NewFate, NewRecipient, Origin,
     OriginKind, Outcome, RecipientState, RecipientView, RemoteReply, SubmissionKey, SubmissionView,
@@ -116,6 +118,9 @@ pub trait Store: Send + Sync + Debug + 'static {
     /// Submissions with recipients that are not settled yet (or all), oldest first; with a limit
     /// the newest ones of them.
     fn queue(&self, filter: QueueFilter) -> Pending<'_, Vec<Summary>>;
+
+    /// Submissions that match, settled ones as well, newest first.
+    fn search(&self, search: Search) -> Pending<'_, Vec<Summary>>;
 
     /// Everything known of one submission.
     fn submission(&self, id: SubmissionId) -> Pending<'_, Option<SubmissionView>>;

@@ -10,7 +10,7 @@ use store::{
     Accept, Accepted, Account, AccountId, AccountUse, Alias, AliasKey, Announcement, Change,
     Changes, Counters, Credential, DomainRow, Due, Entry, Finish, FlagChange, INBOX, Mailbox,
     MailboxId, MailboxRole, MessageId, Modseq, NewAccount, NewEvent, NewMailbox, Note, Pending,
-    QueueFilter, Repair, Spool, Steer, Store, StoreError, SubmissionId, SubmissionKey,
+    QueueFilter, Repair, Search, Spool, Steer, Store, StoreError, SubmissionId, SubmissionKey,
     SubmissionView, Summary, Uid, UidValidity, UnixMillis, VerifyReport,
 };
 use tokio::sync::broadcast;
@@ -244,6 +244,10 @@ impl Store for FakeStore {
     }
 
     fn queue(&self, _: QueueFilter) -> Pending<'_, Vec<Summary>> {
+        refused()
+    }
+
+    fn search(&self, _: Search) -> Pending<'_, Vec<Summary>> {
         refused()
     }
 

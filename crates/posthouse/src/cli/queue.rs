@@ -3,14 +3,16 @@
 //! Standards: RFC 5321 §4.5.4 (queueing).
 //! Not here: when it is tried again (crate `mta`).
 
+mod search;
+
 use clap::{Args, Subcommand};
-use envelope::Address;
-use store::SubmissionId;
+use envelope::{Address, Domain};
+use store::{SenderPattern, SubmissionId};
 
 use super::table::size;
 use super::timeline::Timeline;
 use super::{Office, Output, Talk, visible};
-use crate::control::{Item, QueueItem, RecipientItem, Request, Steering};
+use crate::control::{Item, QueueItem, RecipientItem, Request, Steering, Wanted};
 use crate::failure::{Exit, Failure};
 
 /// What to do with mail that waits.
@@ -23,25 +25,51 @@ pub(crate) enum Command {
         /// The id, as in `queue list`
         id: SubmissionId,
     },
+    /// Find messages, settled ones as well, newest first
+    Search(search::Options),
     /// Try to deliver now
-    Retry(One),
+    Retry(Which),
     /// Do not try until it is released
-    Hold(One),
+    Hold(Which),
     /// Try again what was held
-    Release(One),
+    Release(Which),
     /// Give up; the sender is not told
-    Cancel(One),
+    Cancel(Which),
 }
 
-/// One message, or one recipient of it.
+/// One message, or one recipient of it; or all that waits and matches.
 #[derive(Debug, Args)]
 #[group(skip)]
-pub(crate) struct One {
-    /// The id, as in `queue list`
-    id: SubmissionId,
+pub(crate) struct Which {
+    /// The id, as in `queue list`; without it, all that waits and matches
+    #[arg(
+        required_unless_present_any = ["sender", "recipient", "domain"],
+        conflicts_with_all = ["sender", "domain"]
+    )]
+    id: Option<SubmissionId>,
     /// Only this recipient
     #[arg(long, value_name = "ADDRESS")]
     recipient: Option<Address>,
+    /// All of this sender: an address, @DOMAIN, or <> for notices
+    #[arg(long, value_name = "SENDER", value_parser = search::sender)]
+    sender: Option<SenderPattern>,
+    /// All recipients of this domain
+    #[arg(long, value_name = "DOMAIN", conflicts_with = "recipient")]
+    domain: Option<Domain>,
+}
+
+impl Which {
+    fn request(self, action: Steering) -> Request {
+        let Self { id, recipient, sender, domain } = self;
+        match id {
+            Some(id) => Request::QueueSteer { id, recipient, action },
+            None => {
+                let recipient = search::recipient(recipient, domain);
+                let wanted = Wanted { sender, recipient, ..Wanted::default() };
+                Request::QueueSteerAll { wanted: Box::new(wanted), action }
+            }
+        }
+    }
 }
 
 pub(super) async fn run(
@@ -50,17 +78,20 @@ pub(super) async fn run(
     output: &mut Output,
     talk: &Talk,
 ) -> Result<Exit, Failure> {
-    let (one, action) = match command {
+    let (which, action) = match command {
         Command::List => {
             return office.list(Request::QueueList, |item| list(&item, output)).await;
         }
         Command::Show { id } => return show(id, office, output).await,
-        Command::Retry(one) => (one, Steering::Retry),
-        Command::Hold(one) => (one, Steering::Hold),
-        Command::Release(one) => (one, Steering::Release),
-        Command::Cancel(one) => (one, Steering::Cancel),
+        Command::Search(options) => {
+            return office.list(options.request(), |item| list(&item, output)).await;
+        }
+        Command::Retry(which) => (which, Steering::Retry),
+        Command::Hold(which) => (which, Steering::Hold),
+        Command::Release(which) => (which, Steering::Release),
+        Command::Cancel(which) => (which, Steering::Cancel),
     };
-    let request = Request::QueueSteer { id: one.id, recipient: one.recipient, action };
+    let request = which.request(action);
     let told = |item| {
         if let Item::Changed(recipients) = item {
             for address in recipients {

@@ -23,7 +23,7 @@ pub(crate) fn size(text: &str) -> Result<u64, String> {
 }
 
 /// A time.
-pub(super) fn time(text: &str) -> Result<Duration, String> {
+pub(crate) fn time(text: &str) -> Result<Duration, String> {
     amount(text, &TIME_UNITS).map(Duration::from_secs).ok_or_else(|| {
         format!("{text:?} is not a time: write a whole number with s, m, h, d or w, as in 5m")
     })

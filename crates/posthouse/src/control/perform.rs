@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 
 use super::item::{AccountItem, AliasItem, DomainItem, Item, QueueItem, WayItem};
 use super::request::{Request, Steering};
-use super::trace;
+use super::{search, trace};
 use crate::engine::Engine;
 use crate::failure::Failure;
 
@@ -80,6 +80,10 @@ pub(crate) async fn perform(
         Request::QueueShow { id } => trace::show(id, engine, items).await,
         Request::QueueSteer { id, recipient, action } => {
             steer(id, recipient, action, engine, items).await
+        }
+        Request::QueueSearch(wanted) => search::search(*wanted, engine, items).await,
+        Request::QueueSteerAll { wanted, action } => {
+            search::steer_all(*wanted, action.into(), engine, items).await
         }
         Request::Trace { key, follow } => trace::trace(&key, follow, engine, items).await,
         Request::Verify { repair, remove } => {

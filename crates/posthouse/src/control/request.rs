@@ -9,6 +9,8 @@ use envelope::{Address, Domain};
 use serde::{Deserialize, Serialize};
 use store::{SteerAction, SubmissionId};
 
+use super::search::Wanted;
+
 /// One thing to do or to tell.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(tag = "request", rename_all = "kebab-case")]
@@ -92,6 +94,15 @@ pub(crate) enum Request {
         id: SubmissionId,
         /// Which of its recipients; all that are open without it.
         recipient: Option<Address>,
+        /// What to do.
+        action: Steering,
+    },
+    /// Submissions that match, settled ones as well.
+    QueueSearch(Box<Wanted>),
+    /// The same order for all that waits and matches.
+    QueueSteerAll {
+        /// What matches.
+        wanted: Box<Wanted>,
         /// What to do.
         action: Steering,
     },

@@ -123,6 +123,10 @@ CREATE TABLE submission (
     open         INTEGER NOT NULL  -- recipients that are queued, held or deferred
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX submission_open ON submission (id) WHERE open > 0;
+CREATE INDEX submission_sender ON submission (reverse_path COLLATE NOCASE, id);
+-- What somebody sent after logging in.
+CREATE INDEX submission_login ON submission (json_extract(origin, '$.account'), id)
+    WHERE json_extract(origin, '$.account') IS NOT NULL;
 CREATE INDEX submission_message_id ON submission (message_id) WHERE message_id IS NOT NULL;
 CREATE INDEX submission_envelope_id ON submission (envelope_id) WHERE envelope_id IS NOT NULL;
 
@@ -143,6 +147,13 @@ CREATE TABLE recipient (
     PRIMARY KEY (submission, number)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX recipient_due ON recipient (due) WHERE due IS NOT NULL;
+
+CREATE INDEX recipient_address ON recipient (address COLLATE NOCASE, submission);
+-- By what stands after the last @.
+CREATE INDEX recipient_domain ON recipient (
+    substr(address, length(rtrim(address, replace(address, '@', ''))) + 1) COLLATE NOCASE,
+    submission
+);
 
 CREATE TABLE event (
     submission BLOB NOT NULL,

@@ -8,8 +8,9 @@ use store::{
     Accept, Accepted, Account, AccountId, AccountUse, Alias, AliasKey, Announcement, Change,
     Changes, Content, Counters, Credential, DomainRow, Due, Entry, Finding, Finish, FlagChange,
     Flags, LocalDelivery, Mailbox, MailboxId, MessageId, Modseq, NewAccount, NewEvent, NewFate,
-    NewMailbox, Note, Pending, QueueFilter, Repair, Spool, Steer, SteerAction, Store, StoreError,
-    SubmissionId, SubmissionKey, SubmissionView, Summary, Uid, UnixMillis, VerifyReport,
+    NewMailbox, Note, Pending, QueueFilter, Repair, Search, Spool, Steer, SteerAction, Store,
+    StoreError, SubmissionId, SubmissionKey, SubmissionView, Summary, Uid, UnixMillis,
+    VerifyReport,
 };
 use tokio::sync::broadcast;
 
@@ -22,7 +23,7 @@ macro_rules! faults {
         }
 
         impl Fault {
-            pub(crate) const ALL: [Self; 33] = [$(Self::$fault),*];
+            pub(crate) const ALL: [Self; 34] = [$(Self::$fault),*];
 
             /// The law that has to notice it.
             pub(crate) fn breaks(self) -> &'static str {
@@ -89,6 +90,8 @@ faults! {
     FindsOldestFirst => "submissions_are_found",
     /// The queue shows what is settled, too.
     ListsSettled => "queue_lists_what_is_open",
+    /// Finds what somebody else sent.
+    SearchesForAll => "searches_find_what_matches",
     /// Forgets the young as well.
     ForgetsEarly => "settled_is_forgotten_when_old",
     /// Verification cries wolf.
@@ -265,6 +268,13 @@ impl<S: Store> Store for Broken<S> {
     fn queue(&self, mut filter: QueueFilter) -> Pending<'_, Vec<Summary>> {
         filter.settled |= self.has(Fault::ListsSettled);
         self.inner.queue(filter)
+    }
+
+    fn search(&self, mut search: Search) -> Pending<'_, Vec<Summary>> {
+        if self.has(Fault::SearchesForAll) {
+            search.login = None;
+        }
+        self.inner.search(search)
     }
 
     fn submission(&self, id: SubmissionId) -> Pending<'_, Option<SubmissionView>> {

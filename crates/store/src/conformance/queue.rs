@@ -14,11 +14,11 @@ use crate::{
     SubmissionId, SubmissionKey, TlsRecord, UnixMillis,
 };
 
-fn after(milliseconds: i64) -> UnixMillis {
+pub(super) fn after(milliseconds: i64) -> UnixMillis {
     UnixMillis(START.0 + milliseconds)
 }
 
-fn outcome(recipient: u32, state: RecipientState) -> Outcome {
+pub(super) fn outcome(recipient: u32, state: RecipientState) -> Outcome {
     Outcome {
         recipient,
         state,
@@ -31,7 +31,7 @@ fn outcome(recipient: u32, state: RecipientState) -> Outcome {
     }
 }
 
-fn finish_of(submission: SubmissionId, outcomes: Vec<Outcome>) -> Finish {
+pub(super) fn finish_of(submission: SubmissionId, outcomes: Vec<Outcome>) -> Finish {
     Finish {
         submission,
         at: after(10),
