@@ -249,6 +249,7 @@ impl World {
                 private_targets: PrivateTargets::Refused,
                 ..OutboundConfig::default()
             },
+            language: mta::notice::Language::English,
             listening: vec![home],
         };
         let world = mta::World {
