@@ -37,6 +37,7 @@ use sasl::Password;
 use store::{IdSource, Store, SubmissionId, UnixMillis};
 
 use crate::queue::Timeline;
+pub use crate::reception::policy;
 pub use crate::reception::{Network, Reception, ReceptionConfig, SmtpDrive};
 use crate::room::Room;
 

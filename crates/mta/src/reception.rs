@@ -14,6 +14,7 @@
 
 mod incoming;
 mod network;
+pub mod policy;
 mod recipient;
 mod reply;
 mod transaction;
@@ -32,6 +33,7 @@ use tracing::{debug, info, warn};
 
 pub(crate) use self::incoming::LOOKED_AT_OCTETS_MAX;
 pub use self::network::{Network, NetworkError};
+use self::policy::{Check, Policy};
 use self::transaction::Transaction;
 use crate::Mta;
 
@@ -66,12 +68,18 @@ pub enum Service {
 pub struct Reception {
     mta: Arc<Mta>,
     config: ReceptionConfig,
+    policy: Arc<Policy>,
     session: Arc<server::Config>,
 }
 
 impl Reception {
-    /// For a listener.
+    /// For a listener that knows no rules about strangers.
     pub fn new(mta: Arc<Mta>, config: ReceptionConfig) -> Arc<Self> {
+        Self::with_policy(mta, config, Arc::default())
+    }
+
+    /// For a listener.
+    pub fn with_policy(mta: Arc<Mta>, config: ReceptionConfig, policy: Arc<Policy>) -> Arc<Self> {
         let (kind, mechanisms) = match config.service {
             Service::Smtp { .. } => (server::Kind::Mta, Vec::new()),
             Service::Submission => {
@@ -89,7 +97,7 @@ impl Reception {
             recipients_max: mta.config.recipients_max,
             ..server::Config::default()
         };
-        Arc::new(Self { mta, config, session: Arc::new(session) })
+        Arc::new(Self { mta, config, policy, session: Arc::new(session) })
     }
 
     /// A session with a peer.
@@ -103,6 +111,9 @@ impl Reception {
             exchange: None,
             login: None,
             transaction: None,
+            checks: Vec::new(),
+            was_listened_to: false,
+            send_away: false,
         }
     }
 
@@ -125,6 +136,12 @@ pub struct SmtpDrive {
     exchange: Option<sasl::Server>,
     login: Option<Login>,
     transaction: Option<Transaction>,
+    /// What rules noted of this client and this transaction.
+    checks: Vec<Check>,
+    /// Whether the pause before the greeting is over.
+    was_listened_to: bool,
+    /// Whether nothing more is to be heard from this client.
+    send_away: bool,
 }
 
 impl SmtpDrive {
@@ -134,11 +151,17 @@ impl SmtpDrive {
 
     async fn event(&mut self, event: Event) {
         match event {
-            Event::Connect => self.session.answer(Answer::Accept),
+            Event::Connect => {
+                let answer = self.judge_connection();
+                self.session.answer(answer);
+            }
             Event::Hello(hello) => {
                 self.transaction = None;
-                self.hello = Some(hello);
-                self.session.answer(Answer::Accept);
+                let answer = self.judge_hello(&hello.name);
+                if answer == Answer::Accept {
+                    self.hello = Some(hello);
+                }
+                self.session.answer(answer);
             }
             Event::Auth { mechanism, initial_response } => {
                 let answer = self.auth(&mechanism, initial_response).await;
@@ -149,7 +172,7 @@ impl SmtpDrive {
                 self.session.answer(answer);
             }
             Event::Sender(sender) => {
-                let answer = self.sender(sender);
+                let answer = self.sender(sender).await;
                 self.session.answer(answer);
             }
             Event::Recipient(recipient) => {
@@ -180,12 +203,15 @@ impl SmtpDrive {
     }
 
     /// MAIL: on submission the sender must be the one who logged in (RFC 6409 §6.1).
-    fn sender(&mut self, sender: server::Sender) -> Answer {
+    async fn sender(&mut self, sender: server::Sender) -> Answer {
         if let (Some(login), Some(address)) = (&self.login, sender.reverse_path.address())
             && !self.mta().world.directory.may_send_as(login.account, address)
         {
             info!(peer = %self.peer, login = %login.address, %address, "sender refused");
             return reply::not_your_address(&login.address, address).into();
+        }
+        if let Err(refusal) = self.judge_sender(&sender.reverse_path).await {
+            return refusal.into();
         }
         self.transaction = Some(Transaction::new(sender));
         Answer::Accept
@@ -233,11 +259,14 @@ impl Drive for SmtpDrive {
     }
 
     async fn advance(&mut self, output: &mut Vec<u8>) -> Next {
+        if let Some(delay) = self.greeting_delay() {
+            return Next::Listen { within: delay };
+        }
         let mut start_tls = false;
         while let Some(event) = self.session.poll() {
             start_tls = event == Event::StartTls;
             self.event(event).await;
-            if start_tls {
+            if start_tls || self.send_away {
                 break;
             }
         }
@@ -248,7 +277,7 @@ impl Drive for SmtpDrive {
         self.session.output_into(output);
         if start_tls {
             Next::EnterTls
-        } else if self.session.is_closed() {
+        } else if self.session.is_closed() || self.send_away {
             Next::Close
         } else if output.len() >= OUTPUT_OCTETS_MAX {
             Next::More
@@ -266,6 +295,7 @@ impl Drive for SmtpDrive {
         self.exchange = None;
         self.login = None;
         self.transaction = None;
+        self.checks.retain(|check| check.stage == policy::Stage::Connect);
         self.tls = Some(tls_record(&facts));
     }
 

@@ -43,6 +43,11 @@ pub enum Next {
         /// Time for the step that the peer is in.
         within: Duration,
     },
+    /// Wait for this long, or until the peer sends something, and call [`Drive::advance`] again.
+    Listen {
+        /// The longest wait.
+        within: Duration,
+    },
     /// Write out what there is, then shake hands.
     EnterTls,
     /// Write out what there is, then close.

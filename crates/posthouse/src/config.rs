@@ -21,6 +21,7 @@ mod nearest;
 mod network;
 mod notices;
 mod outbound;
+mod policy;
 mod queue;
 mod recipients;
 mod store;
@@ -41,11 +42,12 @@ use serde::Deserialize;
 use toml::Spanned;
 
 pub(crate) use self::fault::Fault;
-pub(crate) use self::limits::Limits;
+pub(crate) use self::limits::{Limits, Rate};
 pub(crate) use self::listener::{Listener, Protocol, Security};
 pub(crate) use self::network::Network;
 pub(crate) use self::notices::Notices;
 pub(crate) use self::outbound::{HostPort, Outbound, Relay, RelayTls};
+pub(crate) use self::policy::Policy;
 pub(crate) use self::queue::Queue;
 pub(crate) use self::tls::Tls;
 pub(crate) use self::unit::{size, time};
@@ -76,6 +78,8 @@ pub(crate) struct Config {
     pub(crate) allow_cleartext: bool,
     /// What peers may ask of us.
     pub(crate) limits: Limits,
+    /// Whom among strangers we take mail from.
+    pub(crate) policy: Policy,
     /// Resolvers; empty for the system's.
     pub(crate) dns_servers: Vec<std::net::SocketAddr>,
     /// How mail leaves.
@@ -104,6 +108,8 @@ struct Written {
     auth: auth::Written,
     #[serde(default)]
     limits: limits::Written,
+    #[serde(default)]
+    policy: policy::Written,
     #[serde(default)]
     dns: dns::Written,
     #[serde(default)]
@@ -155,6 +161,7 @@ impl Config {
             listeners,
             allow_cleartext,
             limits: written.limits.check(&source)?,
+            policy: written.policy.check(&source)?,
             dns_servers: written.dns.check(&source)?,
             outbound: written.outbound.check(&source)?,
             queue: written.queue.check(&source)?,

@@ -69,6 +69,13 @@ pub enum Happening {
         /// Octets of the content.
         octets: u64,
     },
+    /// A rule about who may send looked at it, and let it pass.
+    Checked {
+        /// When in the session: connect, hello, sender, recipient or content.
+        stage: String,
+        /// Which rule, such as `greylist`.
+        rule: String,
+    },
     /// A recipient's address was found to be this.
     Resolved {
         /// Whose mailbox, or which alias or remote domain.

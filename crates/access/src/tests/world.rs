@@ -118,7 +118,7 @@ impl Client {
             heard.append(&mut portion);
             match next {
                 Next::More => {}
-                Next::Read { .. } => break,
+                Next::Read { .. } | Next::Listen { .. } => break,
                 Next::EnterTls => heard.extend_from_slice(b"(TLS)"),
                 Next::Close => heard.extend_from_slice(b"(closed)"),
             }

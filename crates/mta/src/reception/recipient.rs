@@ -44,13 +44,17 @@ impl SmtpDrive {
         let answer = match table.resolve(&address) {
             Resolution::Remote if may_relay || returns == Returns::ToSender => Answer::Accept,
             Resolution::Remote => reply::relay_refused(&address).into(),
-            Resolution::Unknown => reply::unknown_recipient(&address).into(),
+            Resolution::Unknown => self.judge_guess(reply::unknown_recipient(&address)).into(),
             Resolution::TooMany => reply::too_many_targets(&address).into(),
             Resolution::Local(targets) => {
                 let size = self.transaction.as_ref().and_then(|open| open.sender.size);
                 let store = Arc::clone(&self.mta().world.store);
                 has_room(store.as_ref(), &table, &targets, size.unwrap_or(0)).await
             }
+        };
+        let answer = match answer {
+            Answer::Accept => self.judge_recipient().err().map_or(Answer::Accept, Answer::Reply),
+            refused => refused,
         };
         match (&answer, &mut self.transaction) {
             (Answer::Accept, Some(transaction)) => {

@@ -200,6 +200,7 @@ impl SmtpDrive {
             },
             "",
         )];
+        events.extend(self.checks.iter().cloned().map(|check| check.event(at)));
         if !completed.is_empty() {
             events.push(NewEvent::new(at, Happening::Completed { changes: completed }, ""));
         }

@@ -13,6 +13,8 @@ mod journey;
 #[cfg(test)]
 mod peer;
 #[cfg(test)]
+mod policy;
+#[cfg(test)]
 mod reception;
 #[cfg(test)]
 mod reports;

@@ -76,6 +76,11 @@ impl<'a, D: Drive> Session<'a, D> {
             match next {
                 Next::More => {}
                 Next::Read { within } => self.read(within).await?,
+                Next::Listen { within } => match self.read(within).await {
+                    // Silence is what it listens for.
+                    Err(Interrupt::TimedOut) => self.begin_step(),
+                    other => other?,
+                },
                 Next::EnterTls => self.enter_tls().await?,
                 Next::Close => return Ok(()),
             }

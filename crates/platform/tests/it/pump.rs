@@ -24,6 +24,38 @@ async fn a_conversation_over_a_real_socket() {
     assert_eq!(seen.lock().unwrap().lines, ["one", "two", "QUIT"], "nothing runs after QUIT");
 }
 
+#[tokio::test(start_paused = true)]
+async fn listening_ends_with_time_or_with_the_first_octets() {
+    #[rustfmt::skip]
+    let table: [(&[u8], u64, u64, &str); 3] = [
+        // octets, sent after seconds, greeted after seconds, why
+        (b"", 0, 10, "silence is no mistake"),
+        (b"one\n", 3, 3, "who talks is not waited for"),
+        (b"one\n", 20, 10, "who waits is greeted in time"),
+    ];
+    for (octets, pause, greeted, why) in table {
+        let (server, client) = memory(64 * 1024);
+        let (mut echo, _) = Echo::new(Duration::from_secs(300));
+        echo.listens = Some(Duration::from_secs(10));
+        let (mut reader, mut writer) = tokio::io::split(client);
+        let sender = tokio::spawn(async move {
+            SystemClock.sleep(Duration::from_secs(pause)).await;
+            writer.write_all(octets).await.unwrap();
+            SystemClock.sleep(Duration::from_secs(60)).await;
+            writer.write_all(b"QUIT\n").await.unwrap();
+        });
+        let before = SystemClock.monotonic();
+        let task = tokio::spawn(async move { serve(server, Start::Clear, echo, &pump()).await });
+        let mut hello = [0; 6];
+        reader.read_exact(&mut hello).await.unwrap();
+        let took = SystemClock.monotonic().saturating_sub(before);
+        assert_eq!(&hello, b"hello\n", "{why}");
+        assert!(took.as_secs().abs_diff(greeted) <= 1, "{why}: {took:?}");
+        assert_eq!(task.await.unwrap().why, None, "{why}: and the session goes on");
+        sender.await.unwrap();
+    }
+}
+
 /// What a client does until it is thrown out, and when that is.
 #[tokio::test(start_paused = true)]
 async fn time_is_counted_in_steps() {

@@ -89,6 +89,8 @@ pub(crate) struct Echo {
     taking: bool,
     big: usize,
     within: Duration,
+    /// How long it listens before it greets.
+    pub(crate) listens: Option<Duration>,
     seen: Arc<Mutex<Seen>>,
 }
 
@@ -102,6 +104,7 @@ impl Echo {
             taking: false,
             big: 0,
             within,
+            listens: None,
             seen: Arc::clone(&seen),
         };
         (echo, seen)
@@ -114,6 +117,9 @@ impl Drive for Echo {
     }
 
     async fn advance(&mut self, output: &mut Vec<u8>) -> Next {
+        if let Some(within) = self.listens.take() {
+            return Next::Listen { within };
+        }
         if !self.greeted {
             self.greeted = true;
             output.extend_from_slice(b"hello\n");

@@ -3,11 +3,13 @@
 //! Standards: RFC 1870 (SIZE), RFC 5321 §4.5.3.1 (least limits).
 //! Not here: limits that nobody needs to change (`…_MAX` in the crates).
 
+use std::time::Duration;
+
 use serde::Deserialize;
 use toml::Spanned;
 
 use super::fault::{Fault, Source};
-use super::unit::size_of;
+use super::unit::{self, size_of};
 
 /// RFC 5321 §4.5.3.1.8: at least 100 recipients must be taken.
 const RECIPIENTS_MIN: u32 = 100;
@@ -27,6 +29,27 @@ pub(crate) struct Limits {
     pub(crate) connections: u32,
     /// Connections at a time from one address.
     pub(crate) connections_per_ip: u32,
+    /// How many connections of strangers in a time, from one site.
+    pub(crate) connection_rate: Option<Rate>,
+    /// How many messages of strangers.
+    pub(crate) message_rate: Option<Rate>,
+    /// How many recipients of strangers' messages.
+    pub(crate) recipient_rate: Option<Rate>,
+    /// How many recipients that do not exist.
+    pub(crate) unknown_recipient_rate: Option<Rate>,
+    /// How many messages of one account.
+    pub(crate) account_message_rate: Option<Rate>,
+    /// How many recipients of one account's messages.
+    pub(crate) account_recipient_rate: Option<Rate>,
+}
+
+/// So many in a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Rate {
+    /// How many; not zero.
+    pub(crate) count: u32,
+    /// In which time; not zero.
+    pub(crate) per: Duration,
 }
 
 impl Default for Limits {
@@ -36,6 +59,12 @@ impl Default for Limits {
             recipients_per_message: 1000,
             connections: 10_000,
             connections_per_ip: 50,
+            connection_rate: None,
+            message_rate: None,
+            recipient_rate: None,
+            unknown_recipient_rate: None,
+            account_message_rate: None,
+            account_recipient_rate: None,
         }
     }
 }
@@ -47,6 +76,12 @@ pub(super) struct Written {
     recipients_per_message: Option<Spanned<u32>>,
     connections: Option<Spanned<u32>>,
     connections_per_ip: Option<Spanned<u32>>,
+    connection_rate: Option<Spanned<String>>,
+    message_rate: Option<Spanned<String>>,
+    recipient_rate: Option<Spanned<String>>,
+    unknown_recipient_rate: Option<Spanned<String>>,
+    account_message_rate: Option<Spanned<String>>,
+    account_recipient_rate: Option<Spanned<String>>,
 }
 
 impl Written {
@@ -67,8 +102,28 @@ impl Written {
                 default.connections_per_ip,
                 source,
             )?,
+            connection_rate: rate(self.connection_rate.as_ref(), source)?,
+            message_rate: rate(self.message_rate.as_ref(), source)?,
+            recipient_rate: rate(self.recipient_rate.as_ref(), source)?,
+            unknown_recipient_rate: rate(self.unknown_recipient_rate.as_ref(), source)?,
+            account_message_rate: rate(self.account_message_rate.as_ref(), source)?,
+            account_recipient_rate: rate(self.account_recipient_rate.as_ref(), source)?,
         })
     }
+}
+
+/// A rate: `"100/1h"`.
+fn rate(written: Option<&Spanned<String>>, source: &Source<'_>) -> Result<Option<Rate>, Fault> {
+    let Some(written) = written else { return Ok(None) };
+    let read = || {
+        let (count, per) = written.get_ref().split_once('/')?;
+        let rate = Rate { count: count.trim().parse().ok()?, per: unit::time(per.trim()).ok()? };
+        (rate.count > 0 && !rate.per.is_zero()).then_some(rate)
+    };
+    read().map(Some).ok_or_else(|| {
+        let what = format!("{:?} is not a rate", written.get_ref());
+        source.fault(written, what, "write how many in which time, such as \"100/1h\"")
+    })
 }
 
 fn message_octets(written: &Spanned<String>, source: &Source<'_>) -> Result<u64, Fault> {

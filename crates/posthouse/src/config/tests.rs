@@ -37,6 +37,18 @@ message_size = "10MiB"
 recipients_per_message = 100
 connections = 20
 connections_per_ip = 10
+connection_rate = "60/1m"
+message_rate = "100/1h"
+recipient_rate = "1000/1h"
+unknown_recipient_rate = "50/1h"
+account_message_rate = "500/1d"
+account_recipient_rate = "2000/1d"
+[policy]
+exempt = ["192.0.2.0/24"]
+greeting_delay = "3s"
+refuse_own_name = false
+require_full_name = true
+check_sender_domain = true
 [dns]
 servers = ["127.0.0.1:5353"]
 [outbound]
@@ -74,6 +86,7 @@ fn two_keys_are_enough() {
     assert_eq!(config.data_dir, Path::new("/etc/posthouse/data"), "counts from the file");
     assert_eq!(config.limits, Limits::default());
     assert_eq!(config.queue, Queue::default());
+    assert_eq!(config.policy, Policy::default());
     assert_eq!(config.outbound.port, 25);
     assert_eq!(config.tls, Tls::SelfSigned);
     assert!(!config.allow_cleartext && !config.outbound.allow_private);
@@ -89,6 +102,35 @@ fn every_documented_key_is_taken() {
     assert_eq!(config.outbound.relay.expect("relay").host.to_string(), "smtp.example.net:587");
     assert_eq!(config.queue.delay_notice, Duration::from_secs(30), "half of a short `expire`");
     assert_eq!(config.limits.message_octets, 10 << 20);
+    let rate = Rate { count: 60, per: Duration::from_secs(60) };
+    assert_eq!(config.limits.connection_rate, Some(rate));
+    let policy = Policy {
+        exempt: vec!["192.0.2.0/24".parse().expect("a network")],
+        greeting_delay: Duration::from_secs(3),
+        refuse_own_name: false,
+        require_full_name: true,
+        check_sender_domain: true,
+    };
+    assert_eq!(config.policy, policy);
+}
+
+#[test]
+fn policies_that_cannot_be() {
+    insta::assert_snapshot!(refusals(&[
+        "[limits]\nmessage_rate = \"100\"",
+        "[limits]\nmessage_rate = \"0/1h\"",
+        "[limits]\nmessage_rate = \"100/1 hour\"",
+        "[policy]\nexempt = [\"home\"]",
+        "[policy]\ngreeting_delay = \"5m\"",
+        "[policy]\ngreylst = true",
+    ]), @r#"
+    "100" is not a rate (posthouse.toml:4:16): write how many in which time, such as "100/1h"
+    "0/1h" is not a rate (posthouse.toml:4:16): write how many in which time, such as "100/1h"
+    "100/1 hour" is not a rate (posthouse.toml:4:16): write how many in which time, such as "100/1h"
+    "home" is no network: it is not an address with a prefix length (posthouse.toml:4:11): write an address or a network, such as "192.0.2.0/24"
+    greeting_delay = "5m" is too long (posthouse.toml:4:18): write at most "30s"; a few seconds are enough
+    unknown key "greylst" (posthouse.toml:4:1): the keys here are exempt, greeting_delay, refuse_own_name, require_full_name, check_sender_domain
+    "#);
 }
 
 #[test]
@@ -108,9 +150,9 @@ fn keys_and_types_that_do_not_fit() {
         "[queue",
         "[outbound]\nrelay = { host = \"a:1\", user = \"x\" }",
     ]), @r#"
-    unknown key "hostnme" (posthouse.toml:3:1): did you mean "hostname"? the keys here are hostname, data_dir, store, listener, tls, auth, limits, dns, outbound, queue, recipients, notices
+    unknown key "hostnme" (posthouse.toml:3:1): did you mean "hostname"? the keys here are hostname, data_dir, store, listener, tls, auth, limits, policy, dns, outbound, queue, recipients, notices
     unknown key "retyr" (posthouse.toml:4:1): did you mean "retry"? the keys here are retry, retry_greylisted, retry_unreachable, retry_full, jitter_percent, expire, delay_notice
-    unknown key "queues" (posthouse.toml:3:2): did you mean "queue"? the keys here are hostname, data_dir, store, listener, tls, auth, limits, dns, outbound, queue, recipients, notices
+    unknown key "queues" (posthouse.toml:3:2): did you mean "queue"? the keys here are hostname, data_dir, store, listener, tls, auth, limits, policy, dns, outbound, queue, recipients, notices
     the same key stands here twice (posthouse.toml:3:1): keep one of them
     string "many" does not fit here: expected a whole number (posthouse.toml:4:15): write it without quotes or sign
     integer `50` does not fit here: expected a text (posthouse.toml:4:16): write it in quotes

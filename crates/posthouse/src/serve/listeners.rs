@@ -81,6 +81,7 @@ impl Listeners {
             config,
             engine,
             mta,
+            policy: super::wiring::policy(config),
             certificate,
             shutdown,
             gate: &gate,
@@ -101,6 +102,7 @@ struct Desk<'a> {
     config: &'a Config,
     engine: &'a Engine,
     mta: &'a Arc<Mta>,
+    policy: Arc<mta::policy::Policy>,
     certificate: &'a Certificate,
     shutdown: &'a Shutdown,
     gate: &'a Arc<Gate>,
@@ -113,7 +115,7 @@ impl Desk<'_> {
         listener: &config::Listener,
         socket: Box<dyn platform::net::Listener>,
     ) -> Result<(), Failure> {
-        let reception = Reception::new(
+        let reception = Reception::with_policy(
             Arc::clone(self.mta),
             ReceptionConfig {
                 service: self.service(listener)?,
@@ -127,6 +129,7 @@ impl Desk<'_> {
                     false => AuthInClear::Refused,
                 },
             },
+            Arc::clone(&self.policy),
         );
         let pump = Arc::new(self.pump(listener, ALPN_SMTP)?);
         let start = start(listener);

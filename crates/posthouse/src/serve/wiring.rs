@@ -6,12 +6,13 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use mta::policy::{self, PolicyConfig};
 use mta::{Mta, PrivateTargets, RelayLogin, Route};
 use platform::{ClientTls, Disk, RealDisk, TokioNet};
 use sasl::Password;
 use tracing::warn;
 
-use crate::config::{Config, HostPort, Relay, RelayTls};
+use crate::config::{Config, HostPort, Rate, Relay, RelayTls};
 use crate::engine::Engine;
 use crate::failure::{Failure, of_file};
 
@@ -114,6 +115,40 @@ fn settings(config: &Config, listening: Vec<SocketAddr>) -> Result<mta::Config, 
         },
         language: config.notices.language,
         listening,
+    })
+}
+
+/// The rules about strangers of a configuration.
+pub(super) fn policy(config: &Config) -> Arc<policy::Policy> {
+    let (written, limits) = (&config.policy, &config.limits);
+    let rate = |rate: Option<Rate>| rate.map(|Rate { count, per }| policy::Rate { count, per });
+    // Both crates read the same notation.
+    let exempt = written.exempt.iter().filter_map(|network| network.to_string().parse().ok());
+    policy::Policy::new(PolicyConfig {
+        exempt: exempt.collect(),
+        greeting_delay: written.greeting_delay,
+        hello: policy::HelloRules {
+            own_name: match written.refuse_own_name {
+                true => policy::OwnName::Refused,
+                false => policy::OwnName::Taken,
+            },
+            form: match written.require_full_name {
+                true => policy::NameForm::Full,
+                false => policy::NameForm::Any,
+            },
+        },
+        sender_domain: match written.check_sender_domain {
+            true => policy::SenderDomain::TakesMail,
+            false => policy::SenderDomain::Any,
+        },
+        rates: policy::Rates {
+            connections: rate(limits.connection_rate),
+            messages: rate(limits.message_rate),
+            recipients: rate(limits.recipient_rate),
+            unknown_recipients: rate(limits.unknown_recipient_rate),
+            account_messages: rate(limits.account_message_rate),
+            account_recipients: rate(limits.account_recipient_rate),
+        },
     })
 }
 

@@ -18,6 +18,7 @@ fn name(happening: &Happening) -> (Style, &'static str) {
     match happening {
         Happening::Received { login: Some(_), .. } => (Style::Strong, "submitted"),
         Happening::Received { .. } => (Style::Strong, "received"),
+        Happening::Checked { .. } => (Style::Faint, "checked"),
         Happening::Resolved { .. } => (Style::Faint, "resolved"),
         Happening::Expanded { .. } => (Style::Faint, "expanded"),
         Happening::Completed { .. } => (Style::Faint, "completed"),
@@ -42,6 +43,7 @@ fn name(happening: &Happening) -> (Style, &'static str) {
 fn details(happening: &Happening) -> String {
     match happening {
         Happening::Received { .. } => received(happening),
+        Happening::Checked { stage, rule } => format!("{rule} at {stage}"),
         Happening::Resolved { to } => to.clone(),
         Happening::Expanded { into } => into.join(", "),
         Happening::Completed { changes } => changes.join(", "),
