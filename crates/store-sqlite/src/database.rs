@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use platform::{Disk, RealDisk};
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -77,9 +78,16 @@ fn prepare_writer(database: &Connection) -> Result<(), StoreError> {
         database.pragma_update(None, name, value).map_err(&setting)?;
     }
     database.pragma_update(None, "synchronous", synchronous).map_err(&setting)?;
+    keep_plans(database).map_err(&setting)?;
     database.pragma_update(None, "temp_store", "MEMORY").map_err(&setting)?;
     database.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
     Ok(())
+}
+
+/// Keeps plans whatever values are bound. Else SQLite compiles a statement anew for each value
+/// that is compared with the condition of a partial index, or that is a LIMIT.
+fn keep_plans(database: &Connection) -> rusqlite::Result<()> {
+    database.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map(drop)
 }
 
 /// Opens a connection that only reads.
@@ -89,6 +97,7 @@ pub(crate) fn open_reader(path: &Path) -> Result<Connection, StoreError> {
     let database = Connection::open_with_flags(path, flags).map_err(&opening)?;
     database.busy_timeout(LOCKED_WAIT).map_err(&opening)?;
     database.pragma_update(None, "cache_size", -READER_CACHE_KIB).map_err(&opening)?;
+    keep_plans(&database).map_err(&opening)?;
     database.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
     Ok(database)
 }
@@ -228,6 +237,28 @@ mod tests {
             assert_eq!(mode & 0o777, 0o600, "nobody else may read it");
         }
         assert_eq!(take(&[FIRST]), Err(StoreError::Newer { found: 2, known: 1 }));
+    }
+
+    #[test]
+    fn statements_are_compiled_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(DATABASE_NAME);
+        let writer = open_writer(&path).unwrap();
+        for database in [writer, open_reader(&path).unwrap()] {
+            for statement in [
+                "SELECT id FROM submission WHERE open > 0 AND id < ?1 ORDER BY id LIMIT ?2",
+                "SELECT submission FROM recipient WHERE due <= ?1 LIMIT ?2",
+                "SELECT id FROM submission WHERE open = ?1 LIMIT ?2",
+            ] {
+                let mut select = database.prepare(statement).unwrap();
+                for value in 0..5 {
+                    let mut rows = select.query([value, value + 1]).unwrap();
+                    assert!(rows.next().unwrap().is_none());
+                }
+                let again = select.get_status(rusqlite::StatementStatus::RePrepare);
+                assert_eq!(again, 0, "{statement}");
+            }
+        }
     }
 
     #[test]
