@@ -15,7 +15,7 @@
 mod datagram;
 mod pipe;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -98,6 +98,8 @@ struct State {
     listeners: BTreeMap<SocketAddr, mpsc::UnboundedSender<Box<dyn Stream>>>,
     datagrams: BTreeMap<SocketAddr, mpsc::UnboundedSender<Letters>>,
     ports_given: u16,
+    /// Who is connected to whom, until the one who connected drops its end.
+    standing: BTreeSet<(SocketAddr, SocketAddr)>,
 }
 
 impl fmt::Debug for SimNet {
@@ -127,6 +129,12 @@ impl SimNet {
     /// The way to a host.
     pub fn way(&self, host: IpAddr) -> Way {
         self.state().ways.get(&host).cloned().unwrap_or_default()
+    }
+
+    /// Whether the one who connected from `from` to `to` still has its end. The other end may
+    /// not know yet that it has not.
+    pub fn stands(&self, from: SocketAddr, to: SocketAddr) -> bool {
+        self.state().standing.contains(&(from, to))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -191,6 +199,7 @@ impl SimNet {
         let (there, back) = (line(), line());
         let theirs = SimStream::new(to, from, there.clone(), back.clone(), fuse.clone());
         listener.send(Box::new(theirs)).map_err(|_| refused())?;
+        self.state().standing.insert((from, to));
         Ok(Box::new(SimStream::new(from, to, back, there, fuse)))
     }
 }

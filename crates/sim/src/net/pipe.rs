@@ -231,5 +231,6 @@ impl Drop for SimStream {
         self.input.state().unread = true;
         self.output.wake();
         self.input.wake();
+        self.input.net.state().standing.remove(&(self.local, self.peer));
     }
 }

@@ -42,6 +42,18 @@ async fn pair(
 }
 
 #[tokio::test]
+async fn a_connection_stands_until_who_made_it_leaves() {
+    let (clock, net, to) = world();
+    let (ours, theirs, listener) = pair(&clock, &net, to).await;
+    let from = theirs.peer();
+    assert!(net.stands(from, to));
+    drop((theirs, listener));
+    assert!(net.stands(from, to), "we may not know yet that they left");
+    drop(ours);
+    assert!(!net.stands(from, to));
+}
+
+#[tokio::test]
 async fn octets_take_their_time_and_directions_close_one_by_one() {
     let (clock, net, to) = world();
     net.set_way(to.ip(), Way { octets_per_second: 1000, ..Way::default() });

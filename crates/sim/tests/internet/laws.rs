@@ -42,11 +42,7 @@ impl World {
         for peer in &self.peers {
             let seen = peer.seen();
             let domain = &peer.destination.domain;
-            // A peer behind a partition does not hear that a transaction has ended.
-            let sees = !matches!(peer.destination.kind, Kind::Partitioned | Kind::Resets);
-            // A slow one hears late that we gave up a connection that we had kept.
-            let late = if peer.destination.kind == Kind::Slow { 2 } else { 1 };
-            if sees && seen.transactions_most > ATTEMPTS_OF_DOMAIN_MAX * late {
+            if seen.transactions_most > ATTEMPTS_OF_DOMAIN_MAX {
                 let most = seen.transactions_most;
                 return Err(format!("{domain} had {most} transactions at a time"));
             }

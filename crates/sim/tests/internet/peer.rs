@@ -1,6 +1,6 @@
 //! Servers elsewhere, each with a way of its own, and what they saw.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -37,7 +37,10 @@ pub(crate) struct Seen {
     /// connection may turn out to be gone, and is asked for again at once on a fresh one.
     pub(crate) asked: BTreeMap<(String, String), Vec<Duration>>,
     first_asked: BTreeMap<(String, String), Duration>,
-    transactions: usize,
+    /// Who has a transaction open, as far as the peer knows.
+    transactions: BTreeSet<SocketAddr>,
+    /// So many had one open at a time. Who had gone is not counted: a peer that pauses, or sits
+    /// behind a partition, hears late of it.
     pub(crate) transactions_most: usize,
 }
 
@@ -46,6 +49,8 @@ pub(crate) struct Seen {
 pub(crate) struct Peer {
     pub(crate) destination: Destination,
     pub(crate) seen: Mutex<Seen>,
+    at: SocketAddr,
+    net: SimNet,
     clock: SimClock,
     random: SimRandom,
 }
@@ -67,12 +72,14 @@ impl Peer {
         let peer = Arc::new(Self {
             destination,
             seen: Mutex::default(),
+            at,
+            net: net.clone(),
             clock: clock.clone(),
             random: SimRandom::new(seed),
         });
         let sessions = Arc::clone(&peer);
         let pump = pump(clock);
-        let task = Task::start(accept(listener, pump, move |_| PeerDrive::new(&sessions)));
+        let task = Task::start(accept(listener, pump, move |from| PeerDrive::new(&sessions, from)));
         Ok((peer, task))
     }
 }
@@ -106,20 +113,25 @@ pub(crate) async fn accept<D: Drive + 'static>(
 }
 
 /// A transaction is open as long as this is there.
-struct Open(Arc<Peer>);
+struct Open {
+    peer: Arc<Peer>,
+    from: SocketAddr,
+}
 
 impl Open {
-    fn new(peer: &Arc<Peer>) -> Self {
+    fn new(peer: &Arc<Peer>, from: SocketAddr) -> Self {
         let mut seen = peer.seen();
-        seen.transactions += 1;
-        seen.transactions_most = seen.transactions_most.max(seen.transactions);
-        Self(Arc::clone(peer))
+        seen.transactions.insert(from);
+        let there = |from: &&SocketAddr| peer.net.stands(**from, peer.at);
+        let count = seen.transactions.iter().filter(there).count();
+        seen.transactions_most = seen.transactions_most.max(count);
+        Self { peer: Arc::clone(peer), from }
     }
 }
 
 impl Drop for Open {
     fn drop(&mut self) {
-        self.0.seen().transactions -= 1;
+        self.peer.seen().transactions.remove(&self.from);
     }
 }
 
@@ -135,6 +147,7 @@ enum Does {
 
 struct PeerDrive {
     peer: Arc<Peer>,
+    from: SocketAddr,
     session: Session,
     transactions: u64,
     token: String,
@@ -144,7 +157,7 @@ struct PeerDrive {
 }
 
 impl PeerDrive {
-    fn new(peer: &Arc<Peer>) -> Self {
+    fn new(peer: &Arc<Peer>, from: SocketAddr) -> Self {
         let tls = match peer.destination.kind {
             Kind::BreaksTls => server::Tls::Offered,
             _ => server::Tls::None,
@@ -153,6 +166,7 @@ impl PeerDrive {
         let config = server::Config { hostname, tls, ..server::Config::default() };
         Self {
             peer: Arc::clone(peer),
+            from,
             session: Session::new(config),
             transactions: 0,
             token: String::new(),
@@ -175,7 +189,8 @@ impl PeerDrive {
                 self.transactions += 1;
                 self.recipients.clear();
                 self.content.clear();
-                self.open = Some(Open::new(&self.peer));
+                self.open = None;
+                self.open = Some(Open::new(&self.peer, self.from));
                 Does::Answers(Answer::Accept)
             }
             Event::Recipient(recipient) => match recipient.forward_path {
