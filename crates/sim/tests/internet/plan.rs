@@ -7,8 +7,16 @@ use dns::{Trouble, Zone};
 use platform::Random;
 use sim::{Break, Reach, SimNet, SimRandom, Way};
 
-pub(crate) const DESTINATIONS: usize = 100;
-pub(crate) const LETTERS: u64 = 130;
+/// How much there is of everything.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Size {
+    pub(crate) destinations: usize,
+    pub(crate) letters: u64,
+}
+
+/// One destination of each kind: what every `cargo test` has time for.
+pub(crate) const SHORT: Size = Size { destinations: KINDS.len(), letters: 40 };
+pub(crate) const LONG: Size = Size { destinations: 10 * KINDS.len(), letters: 260 };
 /// Letters are written within this time.
 pub(crate) const WRITING: Duration = Duration::from_secs(2 * DAY_S);
 pub(crate) const DAY_S: u64 = 24 * 60 * 60;
@@ -130,7 +138,12 @@ pub(crate) struct Destination {
 }
 
 /// Destinations with their hosts and names; listeners are not yet there.
-pub(crate) fn destinations(random: &SimRandom, net: &SimNet, zone: &Zone) -> Vec<Destination> {
+pub(crate) fn destinations(
+    size: Size,
+    random: &SimRandom,
+    net: &SimNet,
+    zone: &Zone,
+) -> Vec<Destination> {
     let build = |number: usize| {
         let kind = KINDS.get(number % KINDS.len()).copied().unwrap_or(Kind::Good);
         let domain = format!("d{number}.test");
@@ -169,7 +182,7 @@ pub(crate) fn destinations(random: &SimRandom, net: &SimNet, zone: &Zone) -> Vec
         }
         Destination { domain, kind, address }
     };
-    (0..DESTINATIONS).map(build).collect()
+    (0..size.destinations).map(build).collect()
 }
 
 fn small(random: &SimRandom, below: u64) -> u32 {
@@ -188,7 +201,7 @@ pub(crate) struct Letter {
     pub(crate) body: String,
 }
 
-pub(crate) fn letters(random: &SimRandom, destinations: &[Destination]) -> Vec<Letter> {
+pub(crate) fn letters(size: Size, random: &SimRandom, destinations: &[Destination]) -> Vec<Letter> {
     let slow = destinations.iter().find(|destination| destination.kind == Kind::Slow);
     let burst_at = Duration::from_secs(random.below(WRITING.as_secs()));
     let any = |slow: Option<&Destination>| {
@@ -223,5 +236,5 @@ pub(crate) fn letters(random: &SimRandom, destinations: &[Destination]) -> Vec<L
             body,
         }
     };
-    (0..LETTERS).map(write).collect()
+    (0..size.letters).map(write).collect()
 }

@@ -19,7 +19,7 @@ use tempfile::TempDir;
 
 use crate::author::{self, AUTHOR, Heard, Told};
 use crate::peer::{self, Peer};
-use crate::plan::{self, DAY_S, Kind, Letter};
+use crate::plan::{self, DAY_S, Kind, Letter, Size};
 
 pub(crate) const BEGAN: Timestamp = Timestamp(1_795_000_000_000);
 /// After so long everything must be over: what was written last has expired, and all of its
@@ -59,22 +59,22 @@ pub(crate) struct World {
 }
 
 /// Runs one history; an error tells which law it broke, and what happened.
-pub(crate) fn run(seed: u64) -> Result<(), String> {
+pub(crate) fn run(seed: u64, size: Size) -> Result<(), String> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .start_paused(true)
         .build()
         .map_err(|error| error.to_string())?;
-    runtime.block_on(history(seed))
+    runtime.block_on(history(seed, size))
 }
 
-async fn history(seed: u64) -> Result<(), String> {
+async fn history(seed: u64, size: Size) -> Result<(), String> {
     let random = SimRandom::new(seed);
     let clock = SimClock::new(BEGAN);
     let net = SimNet::new(clock.clone(), seed ^ 0xabcd, [4, 0, 0, 1].into());
     let zone = Zone::new();
-    let destinations = plan::destinations(&random, &net, &zone);
-    let letters = plan::letters(&random, &destinations);
+    let destinations = plan::destinations(size, &random, &net, &zone);
+    let letters = plan::letters(size, &random, &destinations);
     let mut world = World::new(seed, random, clock, net)?;
     let dns = socket(DNS)?;
     let clock: Arc<dyn Clock> = Arc::new(world.clock.clone());
