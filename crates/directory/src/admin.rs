@@ -11,7 +11,9 @@ use std::sync::Arc;
 
 use envelope::{Address, Domain};
 use sasl::Password;
-use store::{Account, Alias, AliasKey, Credential, NewAccount, StoreError, UnixMillis};
+use store::{
+    Account, AccountState, Alias, AliasKey, Credential, NewAccount, StoreError, UnixMillis,
+};
 
 use crate::{Directory, DirectoryError, EXPANSION_TARGETS_MAX, Table, credential};
 
@@ -81,6 +83,18 @@ impl Directory {
         let account = self.existing(address)?;
         let credential = self.derive(password.clone()).await?;
         self.done(self.store.set_credential(account.id, credential).await).await
+    }
+
+    /// Takes an account out of use, or back into it: nobody logs in, no mail is taken, what it
+    /// holds stays.
+    pub async fn set_account_state(
+        &self,
+        address: &Address,
+        state: AccountState,
+    ) -> Result<(), DirectoryError> {
+        let _turn = self.changes.lock().await;
+        let account = self.existing(address)?;
+        self.done(self.store.set_account_state(account.id, state).await).await
     }
 
     /// Removes an account with all of its mail.

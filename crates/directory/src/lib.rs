@@ -25,7 +25,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use envelope::{Address, Domain};
 use platform::{Clock, Random};
 use sasl::{Mechanism, Nonce, Password, ScramVerifier, Server, ServerSecret, ServerStep, Verdict};
-use store::{Account, AccountId, Store, StoreError};
+use store::{Account, AccountId, AccountState, Store, StoreError};
 use tokio::sync::Mutex;
 
 use crate::check::Checks;
@@ -240,7 +240,8 @@ impl Directory {
     }
 
     fn login_account(&self, identity: &str) -> Option<Account> {
-        self.account(&Address::parse(identity).ok()?)
+        let account = self.account(&Address::parse(identity).ok()?)?;
+        (account.state == AccountState::Active).then_some(account)
     }
 }
 

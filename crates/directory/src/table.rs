@@ -18,7 +18,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use envelope::{Address, Domain, LocalPart};
-use store::{Account, AccountId, Alias, AliasKey, DomainRow};
+use store::{Account, AccountId, AccountState, Alias, AliasKey, DomainRow};
 
 /// Most targets that one address may expand to: more would hold up the session of who sends to
 /// it. Mail for an address of more is refused, not delivered to some.
@@ -165,6 +165,12 @@ impl Table {
         self.accounts.get(self.by_id.get(&account)?)?.quota_octets
     }
 
+    /// Whether an account is taken out of use.
+    pub fn is_disabled(&self, account: AccountId) -> bool {
+        let own = self.by_id.get(&account).and_then(|address| self.accounts.get(address));
+        own.is_some_and(|account| account.state == AccountState::Disabled)
+    }
+
     /// Who hears of trouble with mail to this address instead of its author, because it is a list
     /// with an owner (RFC 5321 §3.9.2).
     pub fn owner(&self, address: &Address) -> Option<&Address> {
@@ -305,6 +311,7 @@ mod tests {
             name: None,
             quota_octets: None,
             credential: None,
+            state: AccountState::Active,
             created_at: UnixMillis(0),
         }
     }

@@ -235,6 +235,7 @@ mod tests {
             name: None,
             quota_octets: None,
             credential: None,
+            state: store::AccountState::Active,
             created_at: UnixMillis(0),
         };
         let list = store::Alias {

@@ -6,8 +6,8 @@ use envelope::{Address, Domain};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde::{Deserialize, Serialize};
 use store::{
-    Account, AccountId, Alias, AliasKey, Credential, DomainRow, INBOX, MailboxRole, NewAccount,
-    NewMailbox, StoreError, UnixMillis,
+    Account, AccountId, AccountState, Alias, AliasKey, Credential, DomainRow, INBOX, MailboxRole,
+    NewAccount, NewMailbox, StoreError, UnixMillis,
 };
 
 use crate::accept::make_mailbox;
@@ -119,6 +119,10 @@ fn account_row(row: &Row<'_>) -> Result<Account, StoreError> {
         quota_octets: row.get::<_, Option<i64>>(3).map_err(&failed)?.map(number),
         credential,
         created_at: UnixMillis(row.get(5).map_err(&failed)?),
+        state: match row.get::<_, i64>(6).map_err(&failed)? {
+            0 => AccountState::Active,
+            _ => AccountState::Disabled,
+        },
     })
 }
 
@@ -127,7 +131,7 @@ pub(crate) fn accounts(database: &Connection) -> Result<Vec<Account>, StoreError
     let failed = sql("read accounts");
     let mut select = database
         .prepare_cached(
-            "SELECT id, address, name, quota_octets, credential, created_at FROM account
+            "SELECT id, address, name, quota_octets, credential, created_at, disabled FROM account
              ORDER BY address",
         )
         .map_err(&failed)?;
@@ -186,6 +190,23 @@ pub(crate) fn set_credential(
             params![account.0, to_json(credential)?],
         )
         .map_err(sql("set a credential"))?;
+    changed(batch, set, || StoreError::NotFound { what: format!("account {}", account.0) })
+}
+
+/// Takes an account out of use, or back into it.
+pub(crate) fn set_account_state(
+    batch: &mut Batch<'_>,
+    account: AccountId,
+    state: AccountState,
+) -> Result<(), StoreError> {
+    let disabled = match state {
+        AccountState::Active => 0,
+        AccountState::Disabled => 1,
+    };
+    let set = batch
+        .database
+        .execute("UPDATE account SET disabled = ?2 WHERE id = ?1", params![account.0, disabled])
+        .map_err(sql("set an account's state"))?;
     changed(batch, set, || StoreError::NotFound { what: format!("account {}", account.0) })
 }
 

@@ -8,11 +8,11 @@ use bytes::Bytes;
 use envelope::Domain;
 use rusqlite::Connection;
 use store::{
-    Accept, Accepted, Account, AccountId, AccountUse, Alias, AliasKey, Announcement, Change,
-    Changes, Content, Counters, Credential, DomainRow, Due, Entry, Finish, FlagChange, Mailbox,
-    MailboxId, MessageId, Modseq, NewAccount, NewEvent, NewMailbox, Note, Pending, QueueFilter,
-    Repair, Search, Spool, Steer, Store, StoreError, SubmissionId, SubmissionKey, SubmissionView,
-    Summary, Uid, UnixMillis, VerifyReport,
+    Accept, Accepted, Account, AccountId, AccountState, AccountUse, Alias, AliasKey, Announcement,
+    Change, Changes, Content, Counters, Credential, DomainRow, Due, Entry, Finish, FlagChange,
+    Mailbox, MailboxId, MessageId, Modseq, NewAccount, NewEvent, NewMailbox, Note, Pending,
+    QueueFilter, Repair, Search, Spool, Steer, Store, StoreError, SubmissionId, SubmissionKey,
+    SubmissionView, Summary, Uid, UnixMillis, VerifyReport,
 };
 use tokio::sync::{broadcast, oneshot};
 
@@ -362,6 +362,10 @@ impl Store for SqliteStore {
 
     fn add_account(&self, account: NewAccount) -> Pending<'_, AccountId> {
         self.write(move |batch| directory::add_account(batch, &account))
+    }
+
+    fn set_account_state(&self, account: AccountId, state: AccountState) -> Pending<'_, ()> {
+        self.write(move |batch| directory::set_account_state(batch, account, state))
     }
 
     fn set_credential(&self, account: AccountId, credential: Credential) -> Pending<'_, ()> {

@@ -34,6 +34,17 @@ impl fmt::Debug for Credential {
     }
 }
 
+/// Whether an account is in use.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AccountState {
+    /// It is.
+    #[default]
+    Active,
+    /// Nobody logs in and no mail is taken; what it holds stays.
+    Disabled,
+}
+
 /// An account as it is stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Account {
@@ -47,6 +58,8 @@ pub struct Account {
     pub quota_octets: Option<u64>,
     /// What its password became; `None`: nobody can log in.
     pub credential: Option<Credential>,
+    /// Whether it is in use.
+    pub state: AccountState,
     /// When it was made.
     pub created_at: UnixMillis,
 }

@@ -35,7 +35,9 @@ use bytes::Bytes;
 use envelope::{Address, Domain};
 use tokio::sync::broadcast;
 
-pub use account::{Account, AccountUse, Alias, AliasKey, Credential, DomainRow, NewAccount, Note};
+pub use account::{
+    Account, AccountState, AccountUse, Alias, AliasKey, Credential, DomainRow, NewAccount, Note,
+};
 pub use content::{Content, SPOOL_MEMORY_OCTETS_MAX, Spool, SpoolFile};
 pub use error::StoreError;
 pub use event::{Event, Happening, NewEvent};
@@ -187,6 +189,8 @@ pub trait Store: Send + Sync + Debug + 'static {
     fn add_account(&self, account: NewAccount) -> Pending<'_, AccountId>;
     /// Replaces an account's credential.
     fn set_credential(&self, account: AccountId, credential: Credential) -> Pending<'_, ()>;
+    /// Takes an account out of use, or back into it.
+    fn set_account_state(&self, account: AccountId, state: AccountState) -> Pending<'_, ()>;
     /// Removes an account with all of its mail.
     fn remove_account(&self, account: AccountId) -> Pending<'_, ()>;
 

@@ -7,11 +7,11 @@ use std::sync::{Mutex, MutexGuard};
 use bytes::Bytes;
 use envelope::Domain;
 use store::{
-    Accept, Accepted, Account, AccountId, AccountUse, Alias, AliasKey, Announcement, Change,
-    Changes, Counters, Credential, DomainRow, Due, Entry, Finish, FlagChange, INBOX, Mailbox,
-    MailboxId, MailboxRole, MessageId, Modseq, NewAccount, NewEvent, NewMailbox, Note, Pending,
-    QueueFilter, Repair, Search, Spool, Steer, Store, StoreError, SubmissionId, SubmissionKey,
-    SubmissionView, Summary, Uid, UidValidity, UnixMillis, VerifyReport,
+    Accept, Accepted, Account, AccountId, AccountState, AccountUse, Alias, AliasKey, Announcement,
+    Change, Changes, Counters, Credential, DomainRow, Due, Entry, Finish, FlagChange, INBOX,
+    Mailbox, MailboxId, MailboxRole, MessageId, Modseq, NewAccount, NewEvent, NewMailbox, Note,
+    Pending, QueueFilter, Repair, Search, Spool, Steer, Store, StoreError, SubmissionId,
+    SubmissionKey, SubmissionView, Summary, Uid, UidValidity, UnixMillis, VerifyReport,
 };
 use tokio::sync::broadcast;
 
@@ -198,6 +198,7 @@ impl Store for FakeStore {
             name: account.name,
             quota_octets: account.quota_octets,
             credential: account.credential,
+            state: AccountState::Active,
             created_at: account.created_at,
         });
         ready(Ok(id))
@@ -286,6 +287,10 @@ impl Store for FakeStore {
     }
 
     fn account_use(&self, _: AccountId) -> Pending<'_, AccountUse> {
+        refused()
+    }
+
+    fn set_account_state(&self, _: AccountId, _: AccountState) -> Pending<'_, ()> {
         refused()
     }
 

@@ -85,11 +85,15 @@ enum Returns {
     ToSender,
 }
 
-/// Refuses a recipient whose mailbox is full, while its sender is still there to hear it.
+/// Refuses a recipient whose mailbox is full or out of use, while its sender is still there to hear it.
 async fn has_room(store: &dyn Store, table: &Table, targets: &[Target], size: u64) -> Answer {
     // An alias's other targets are not held up: the commit decides about those.
     let [target] = targets else { return Answer::Accept };
     let Place::Account(account) = target.place else { return Answer::Accept };
+    // Who must always be reached is, and an alias is not the account.
+    if !target.by_alias && table.is_disabled(account) {
+        return reply::disabled(&target.address).into();
+    }
     let Some(quota) = table.quota(account) else { return Answer::Accept };
     if size > quota {
         return reply::never_fits(&target.address, quota).into();

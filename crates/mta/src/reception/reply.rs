@@ -30,6 +30,11 @@ pub(super) fn over_quota(address: &Address) -> Reply {
     Reply::new(452, EnhancedStatus::new(4, 2, 2), format!("The mailbox of {address} is full"))
 }
 
+pub(super) fn disabled(address: &Address) -> Reply {
+    let text = format!("The mailbox of {address} is disabled");
+    Reply::new(550, EnhancedStatus::new(5, 2, 1), text)
+}
+
 /// Trying again does not help: even the empty mailbox is too small.
 pub(super) fn never_fits(address: &Address, quota: u64) -> Reply {
     let text = format!("The mailbox of {address} holds {quota} octets at most");

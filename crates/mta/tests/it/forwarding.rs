@@ -9,7 +9,7 @@ use store::RecipientState::{Accepted, Delivered, Failed};
 use store::{Alias, AliasKey, Happening};
 
 use crate::peer::{Peer, Rule, on};
-use crate::support::{Ports, System, Wishes, address};
+use crate::support::{PASSWORD, Ports, System, Typist, Wishes, address};
 
 const LETTER: &str = "From: x@else.test\r\nSubject: hello\r\n\r\nDear all\r\n";
 
@@ -179,6 +179,40 @@ async fn recipients_of_ours_are_found_however_they_are_written() {
     let to = ["<ada@a.test>", "<ada+x@a.test>", "<ada+y@a.test>"];
     stranger.submit("MAIL FROM:<x@else.test>", &to, LETTER).await.unwrap();
     assert_eq!(a.inbox("ada@a.test").await.len(), taken + 1, "S41: one mailbox, one copy");
+}
+
+#[tokio::test]
+async fn a_disabled_account_takes_no_mail_and_no_login_and_keeps_what_it_has() {
+    let (a, _peer) = with_peer(&[]).await;
+    let mut stranger = a.stranger().await;
+    stranger.submit("MAIL FROM:<x@else.test>", &["<ada@a.test>"], LETTER).await.unwrap();
+    let ada = address("ada@a.test");
+    a.directory.set_account_state(&ada, store::AccountState::Disabled).await.unwrap();
+    stranger.say("MAIL FROM:<x@else.test>").await;
+    #[rustfmt::skip]
+    let rows = [
+        ("<ada@a.test>", "550 5.2.1", "RFC 3463 §3.3: disabled"),
+        ("<ada+x@a.test>", "550 5.2.1", "with a detail"),
+        ("<postmaster@a.test>", "250", "RFC 5321 §4.5.1: reached all the same"),
+        ("<bob@a.test>", "250", "another account"),
+    ];
+    for (to, wanted, why) in rows {
+        let reply = stranger.say(&format!("RCPT TO:{to}")).await;
+        assert!(reply.starts_with(wanted), "{why}: {reply}");
+    }
+    let log_in = |a: &System| {
+        let (at, message) = (a.submission, format!("\0ada@a.test\0{PASSWORD}"));
+        async move {
+            let mut author = Typist::connect(at).await;
+            author.say("EHLO author.test").await;
+            author.say(&format!("AUTH PLAIN {}", *sasl::encode_base64(message.as_bytes()))).await
+        }
+    };
+    let reply = log_in(&a).await;
+    assert!(reply.starts_with("535 5.7.8"), "no word of why: {reply}");
+    assert_eq!(a.inbox("ada@a.test").await.len(), 1);
+    a.directory.set_account_state(&ada, store::AccountState::Active).await.unwrap();
+    assert!(log_in(&a).await.starts_with("235 "), "in use again");
 }
 
 #[tokio::test]

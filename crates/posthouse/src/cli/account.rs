@@ -7,6 +7,7 @@ use clap::Subcommand;
 use envelope::Address;
 use platform::SystemRandom;
 use serde::Serialize;
+use store::AccountState;
 
 use super::table::{count, size};
 use super::{Office, Output, Talk, password, visible};
@@ -35,6 +36,16 @@ pub(crate) enum Command {
     List,
     /// Tell what is known of an account
     Show {
+        /// Its address
+        address: Address,
+    },
+    /// Take no mail for an account and let nobody log in; what it holds stays
+    Disable {
+        /// Its address
+        address: Address,
+    },
+    /// Take an account back into use
+    Enable {
         /// Its address
         address: Address,
     },
@@ -99,6 +110,18 @@ pub(super) async fn run(
             talk.say(format_args!("account {address} has a new password"));
             Ok(Exit::Done)
         }
+        Command::Disable { address } => {
+            let state = AccountState::Disabled;
+            office.order(Request::AccountState { address: address.clone(), state }).await?;
+            talk.say(format_args!("account {address} is disabled; its mail stays"));
+            Ok(Exit::Done)
+        }
+        Command::Enable { address } => {
+            let state = AccountState::Active;
+            office.order(Request::AccountState { address: address.clone(), state }).await?;
+            talk.say(format_args!("account {address} is in use"));
+            Ok(Exit::Done)
+        }
         Command::List => office.list(Request::AccountList, |item| line(&item, output)).await,
         Command::Show { address } => {
             office.list(Request::AccountShow { address }, |item| whole(&item, output)).await
@@ -141,10 +164,20 @@ fn line(item: &Item, output: &mut Output) -> Result<(), Failure> {
 fn whole(item: &Item, output: &mut Output) -> Result<(), Failure> {
     let Item::Account(account) = item else { return Ok(()) };
     output.tell(account, || {
-        let AccountItem { address, name, messages, size: octets, quota, login, created } = account;
+        let AccountItem { address, name, messages, size: octets, quota, login, state, created } =
+            account;
         let name = name.as_deref().map_or("–".into(), visible);
         let quota = quota.map_or("none".to_owned(), size);
-        let login = if *login { "with a password" } else { "not possible: no password is set" };
+        let login = match state {
+            AccountState::Disabled => "not possible: the account is disabled",
+            AccountState::Active => {
+                if *login {
+                    "with a password"
+                } else {
+                    "not possible: no password is set"
+                }
+            }
+        };
         let held = format!("{}, {}", count(*messages, "message"), size(*octets));
         [
             format!("address  {address}"),

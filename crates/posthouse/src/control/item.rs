@@ -10,8 +10,8 @@ use envelope::{Address, EnhancedStatus};
 use platform::Timestamp;
 use serde::{Deserialize, Serialize};
 use store::{
-    Account, AccountUse, Alias, Attempt, DomainRow, Event, Finding, Happening, RecipientView,
-    RemoteReply, Summary, TlsRecord, UnixMillis, VerifyReport,
+    Account, AccountState, AccountUse, Alias, Attempt, DomainRow, Event, Finding, Happening,
+    RecipientView, RemoteReply, Summary, TlsRecord, UnixMillis, VerifyReport,
 };
 
 /// One piece of an answer.
@@ -91,6 +91,9 @@ pub(crate) struct AccountItem {
     pub(crate) quota: Option<u64>,
     /// Whether there is a password.
     pub(crate) login: bool,
+    /// Whether it is in use.
+    #[serde(default)]
+    pub(crate) state: AccountState,
     /// When it was made.
     pub(crate) created: String,
 }
@@ -105,6 +108,7 @@ impl AccountItem {
             size: in_use.octets,
             quota: account.quota_octets,
             login: account.credential.is_some(),
+            state: account.state,
             created: time(account.created_at),
         }
     }

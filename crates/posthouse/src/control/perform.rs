@@ -56,6 +56,7 @@ pub(crate) async fn perform(
         | Request::AccountList
         | Request::AccountShow { .. }
         | Request::AccountRemove { .. }
+        | Request::AccountState { .. }
         | Request::AccountPassword { .. } => accounts(request, engine, items).await,
         Request::AliasShow { address, separator } => {
             let separator = separator.map_or(Separator::None, Separator::Sign);
@@ -129,6 +130,9 @@ async fn accounts(request: Request, engine: &Engine, items: &Items) -> Result<()
         Request::AccountPassword { address, password } => {
             let password = Password::new(password.0);
             return Ok(engine.directory.set_password(&address, &password).await?);
+        }
+        Request::AccountState { address, state } => {
+            return Ok(engine.directory.set_account_state(&address, state).await?);
         }
         Request::AccountShow { address } => Some(address.folded()),
         _ => None,

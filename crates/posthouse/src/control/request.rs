@@ -7,7 +7,7 @@ use std::fmt;
 
 use envelope::{Address, Domain};
 use serde::{Deserialize, Serialize};
-use store::{SteerAction, SubmissionId};
+use store::{AccountState, SteerAction, SubmissionId};
 
 use super::search::Wanted;
 
@@ -56,6 +56,13 @@ pub(crate) enum Request {
         address: Address,
         /// The new one.
         password: Secret,
+    },
+    /// Take an account out of use, or back into it.
+    AccountState {
+        /// Which.
+        address: Address,
+        /// What it shall be.
+        state: AccountState,
     },
     /// Make or replace an alias.
     AliasAdd {

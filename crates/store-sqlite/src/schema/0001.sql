@@ -27,6 +27,7 @@ CREATE TABLE account (
     name         TEXT,
     quota_octets INTEGER,                           -- NULL: no limit
     credential   TEXT,                              -- JSON; NULL: nobody can log in
+    disabled     INTEGER NOT NULL DEFAULT 0,        -- 1: no login, no mail is taken
     created_at   INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX account_domain ON account (domain);

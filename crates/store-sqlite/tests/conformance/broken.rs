@@ -5,11 +5,11 @@ use std::sync::Arc;
 use bytes::Bytes;
 use envelope::Domain;
 use store::{
-    Accept, Accepted, Account, AccountId, AccountUse, Alias, AliasKey, Announcement, Change,
-    Changes, Content, Counters, Credential, DomainRow, Due, Entry, Finding, Finish, FlagChange,
-    Flags, LocalDelivery, Mailbox, MailboxId, MessageId, Modseq, NewAccount, NewEvent, NewFate,
-    NewMailbox, Note, Pending, QueueFilter, Repair, Search, Spool, Steer, SteerAction, Store,
-    StoreError, SubmissionId, SubmissionKey, SubmissionView, Summary, Uid, UnixMillis,
+    Accept, Accepted, Account, AccountId, AccountState, AccountUse, Alias, AliasKey, Announcement,
+    Change, Changes, Content, Counters, Credential, DomainRow, Due, Entry, Finding, Finish,
+    FlagChange, Flags, LocalDelivery, Mailbox, MailboxId, MessageId, Modseq, NewAccount, NewEvent,
+    NewFate, NewMailbox, Note, Pending, QueueFilter, Repair, Search, Spool, Steer, SteerAction,
+    Store, StoreError, SubmissionId, SubmissionKey, SubmissionView, Summary, Uid, UnixMillis,
     VerifyReport,
 };
 use tokio::sync::broadcast;
@@ -23,7 +23,7 @@ macro_rules! faults {
         }
 
         impl Fault {
-            pub(crate) const ALL: [Self; 34] = [$(Self::$fault),*];
+            pub(crate) const ALL: [Self; 35] = [$(Self::$fault),*];
 
             /// The law that has to notice it.
             pub(crate) fn breaks(self) -> &'static str {
@@ -102,6 +102,8 @@ faults! {
     KeepsAccounts => "removed_accounts_take_their_mail",
     /// Says that it made an account when it did not.
     InventsAccounts => "directory_refuses_what_is_wrong",
+    /// A disabled account is as before.
+    DisablesNobody => "directory_refuses_what_is_wrong",
     /// Notes stay.
     KeepsNotes => "notes_are_kept",
 }
@@ -435,6 +437,12 @@ impl<S: Store> Store for Broken<S> {
                 made => made,
             }
         })
+    }
+
+    fn set_account_state(&self, account: AccountId, state: AccountState) -> Pending<'_, ()> {
+        let active = self.has(Fault::DisablesNobody);
+        let state = if active { AccountState::Active } else { state };
+        self.inner.set_account_state(account, state)
     }
 
     fn set_credential(&self, account: AccountId, credential: Credential) -> Pending<'_, ()> {

@@ -7,7 +7,8 @@ use super::world::{
     Held, START, World, address, bad, ensure, exists, good, inbox, not_found, refused, same,
 };
 use crate::{
-    Alias, AliasKey, Content, Credential, LocalDelivery, NewAccount, NewMailbox, Note, StoreError,
+    AccountId, AccountState, Alias, AliasKey, Content, Credential, LocalDelivery, NewAccount,
+    NewMailbox, Note, StoreError,
 };
 
 fn domain(name: &str) -> Result<Domain, String> {
@@ -55,6 +56,9 @@ pub(super) fn directory_refuses_what_is_wrong(harness: &mut dyn Harness) -> Held
     bad("a mailbox without a name", store.create_mailbox(world.ada, mailbox("")), refused)?;
     let credential = Credential { argon2: "argon2".to_owned(), scram_sha_256: "scram".to_owned() };
     good("a credential", store.set_credential(world.ada, credential.clone()))?;
+    let disabled = AccountState::Disabled;
+    good("disabling an account", world.store.set_account_state(world.ada, disabled))?;
+    bad("disabling nobody", world.store.set_account_state(AccountId(999), disabled), not_found)?;
     world.reopen()?;
     let aliases = good("listing aliases", world.store.aliases())?;
     let keys: Vec<_> = aliases.iter().map(|alias| alias.key.to_string()).collect();
@@ -71,6 +75,10 @@ pub(super) fn directory_refuses_what_is_wrong(harness: &mut dyn Harness) -> Held
     let names: Vec<_> = accounts.iter().map(|account| account.address.to_string()).collect();
     same("accounts", &names, &vec!["ada@example.org".to_owned(), "bob@example.org".to_owned()])?;
     let kept = accounts.iter().find(|account| account.id == world.ada);
+    same("the state", &kept.map(|ada| ada.state), &Some(disabled))?;
+    let bob = accounts.iter().find(|account| account.id == world.bob);
+    same("the state of another", &bob.map(|bob| bob.state), &Some(AccountState::Active))?;
+    good("enabling it", world.store.set_account_state(world.ada, AccountState::Active))?;
     same("the credential", &kept.and_then(|ada| ada.credential.clone()), &Some(credential))
 }
 
@@ -142,7 +150,7 @@ pub(super) fn notes_are_kept(harness: &mut dyn Harness) -> Held {
     letter.notes = vec![note("uidl/3", Some("c")), note("uidl/1", None)];
     world.accept(letter)?;
     good("replacing a note", world.store.set_notes(vec![note("uidl/2", Some("B"))]))?;
-    let stranger = Note { account: crate::AccountId(4711), ..note("k", Some("v")) };
+    let stranger = Note { account: AccountId(4711), ..note("k", Some("v")) };
     let wrong = world.store.set_notes(vec![note("uidl/4", Some("d")), stranger]);
     bad("a note about nobody", wrong, not_found)?;
     world.reopen()?;
