@@ -81,7 +81,7 @@ pub(crate) async fn run(config: &Config, until: Until) -> Result<Exit, Failure> 
     let news = engine.store.subscribe();
     tokio::spawn(upkeep::follow(news, Arc::clone(&engine), shutdown.clone()));
     tokio::spawn(control.run(Arc::clone(&engine), shutdown.clone()));
-    tokio::spawn(upkeep::run(Arc::clone(&engine), shutdown.clone()));
+    tokio::spawn(upkeep::run(Arc::clone(&engine), config.queue.keep_events, shutdown.clone()));
     let mut queue = tokio::spawn(mta::queue::run(mta, shutdown.clone()));
     info!(hostname = %config.hostname, data_dir = %config.data_dir.display(), "serving");
     tell_ready(&ready);

@@ -608,6 +608,23 @@ fn all_that_matches_is_found_and_steered() {
     site.run(&["queue", "cancel", "--recipient", "bob@away.example"]).done();
     assert_eq!(find(&["--state", "cancelled"]), 1, "settled, and without the server");
     assert_eq!(find(&["--state", "open"]), 0);
+    assert_eq!(site.serve().end(), Some(0));
+    assert_eq!(find(&[]), 1, "it is kept for a month");
+}
+
+#[test]
+fn what_is_settled_is_kept_as_long_as_was_asked() {
+    let site = Site::new(&(relaying() + "keep_events = \"1s\"\n"));
+    let server = site.serve();
+    let id = waiting_letter(&server);
+    assert_eq!(server.end(), Some(0));
+    site.run(&["queue", "cancel", &id]).done();
+    assert!(site.run(&["queue", "search"]).done().contains(&id), "it is settled, and there");
+    // A server forgets when it starts; the test ends by its harness when it never does.
+    while site.run(&["queue", "search"]).done().contains(&id) {
+        assert_eq!(site.serve().end(), Some(0));
+    }
+    site.run(&["trace", &id]).fails_with(1, "");
 }
 
 #[test]

@@ -34,6 +34,8 @@ pub(crate) struct Queue {
     pub(crate) expire: Duration,
     /// Then the sender hears that it takes longer.
     pub(crate) delay_notice: Duration,
+    /// How long events and transcripts of settled mail are kept.
+    pub(crate) keep_events: Duration,
 }
 
 impl Default for Queue {
@@ -51,6 +53,9 @@ impl Default for Queue {
             jitter_percent: 0,
             expire: Duration::from_secs(5 * 24 * HOUR), // RFC 5321 §4.5.4.1: 4 to 5 days
             delay_notice: Duration::from_secs(4 * HOUR),
+            // Notices come back within five days, and people ask what became of a letter within
+            // the month.
+            keep_events: Duration::from_secs(30 * 24 * HOUR),
         }
     }
 }
@@ -68,6 +73,7 @@ pub(super) struct Written {
     jitter_percent: Option<Spanned<u8>>,
     expire: Option<Spanned<String>>,
     delay_notice: Option<Spanned<String>>,
+    keep_events: Option<Spanned<String>>,
 }
 
 impl Written {
@@ -108,6 +114,10 @@ impl Written {
             );
             return Err(source.fault(notice, what, "lower delay_notice, or raise expire"));
         }
+        let keep_events = match &self.keep_events {
+            Some(kept) => time_of(kept, source)?,
+            None => default.keep_events,
+        };
         Ok(Queue {
             retry,
             retry_greylisted,
@@ -116,6 +126,7 @@ impl Written {
             jitter_percent,
             expire,
             delay_notice,
+            keep_events,
         })
     }
 }

@@ -151,7 +151,7 @@ fn keys_and_types_that_do_not_fit() {
         "[outbound]\nrelay = { host = \"a:1\", user = \"x\" }",
     ]), @r#"
     unknown key "hostnme" (posthouse.toml:3:1): did you mean "hostname"? the keys here are hostname, data_dir, store, listener, tls, auth, limits, policy, dns, outbound, queue, recipients, notices
-    unknown key "retyr" (posthouse.toml:4:1): did you mean "retry"? the keys here are retry, retry_greylisted, retry_unreachable, retry_full, jitter_percent, expire, delay_notice
+    unknown key "retyr" (posthouse.toml:4:1): did you mean "retry"? the keys here are retry, retry_greylisted, retry_unreachable, retry_full, jitter_percent, expire, delay_notice, keep_events
     unknown key "queues" (posthouse.toml:3:2): did you mean "queue"? the keys here are hostname, data_dir, store, listener, tls, auth, limits, policy, dns, outbound, queue, recipients, notices
     the same key stands here twice (posthouse.toml:3:1): keep one of them
     string "many" does not fit here: expected a whole number (posthouse.toml:4:15): write it without quotes or sign
@@ -206,6 +206,7 @@ fn values_that_cannot_be() {
         "[queue]\nretry_greylisted = []",
         "[queue]\nretry_full = [\"soon\"]",
         "[queue]\njitter_percent = 51",
+        "[queue]\nkeep_events = \"0d\"",
         "[notices]\nlanguage = \"klingon\"",
         "[queue]\nexpire = \"five days\"",
         "[recipients]\nsubaddress_separator = \"@\"",
@@ -235,6 +236,7 @@ fn values_that_cannot_be() {
     retry_greylisted has 0 pauses (posthouse.toml:4:20): write between 1 and 100, such as ["1m", "1h"]
     "soon" is not a time (posthouse.toml:4:15): write a whole number with s, m, h, d or w, as in 5m
     jitter_percent = 51 is too much (posthouse.toml:4:18): write at most 50; longer pauses go into retry
+    "0d" is nothing (posthouse.toml:4:15): write at least one
     there are no notices in the language "klingon" (posthouse.toml:4:12): write one of en, de
     "five days" is not a time (posthouse.toml:4:10): write a whole number with s, m, h, d or w, as in 5m
     subaddress_separator = "@" is not one of +-=_#~ (posthouse.toml:4:24): write "+", or "" if addresses have no details

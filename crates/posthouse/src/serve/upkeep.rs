@@ -17,17 +17,14 @@ use crate::engine::Engine;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// How long events and transcripts of settled submissions are kept: notices come back within
-/// five days, and people ask what became of a letter within the month.
-const KEPT: Duration = Duration::from_secs(30 * 24 * 60 * 60);
-
 /// Pause after the store failed to answer.
 const PAUSE: Duration = Duration::from_secs(5);
 
-/// Forgets settled submissions, now and every day until we shut down.
-pub(super) async fn run(engine: Arc<Engine>, shutdown: Shutdown) {
+/// Forgets submissions that were settled longer ago than `kept`, now and every day until we shut
+/// down.
+pub(super) async fn run(engine: Arc<Engine>, kept: Duration, shutdown: Shutdown) {
     loop {
-        let before = UnixMillis((engine.clock.now() - KEPT).millis());
+        let before = UnixMillis((engine.clock.now() - kept).millis());
         match forget(before, &engine, &shutdown).await {
             Ok(0) => {}
             Ok(submissions) => info!(submissions, "forgot what was settled long ago"),
