@@ -107,6 +107,16 @@ defect_codes! {
     TruncatedBase64, "truncated-base64", "base64 ends too early";
     /// An equals sign that introduces nothing (RFC 2045 §6.7).
     BadQuotedPrintable, "bad-quoted-printable", "quoted-printable is damaged";
+    /// A line of uuencode with fewer octets than it says (POSIX.1).
+    BadUuencode, "bad-uuencode", "uuencode is damaged";
+    /// Uuencode without its last line, `end` (POSIX.1).
+    TruncatedUuencode, "truncated-uuencode", "uuencode ends too early";
+    /// yEnc without its last line, `=yend` (yEnc 1.3).
+    TruncatedYenc, "truncated-yenc", "yEnc ends too early";
+    /// A yEnc file that is not as long as its first or last line says (yEnc 1.3).
+    WrongYencSize, "wrong-yenc-size", "a yEnc file has another size than it says";
+    /// A yEnc file with another CRC-32 than its last line says (yEnc 1.3).
+    WrongYencChecksum, "wrong-yenc-checksum", "a yEnc file has another checksum than it says";
     /// Octets above 127 in a part that says 7bit (RFC 2045 §2.7).
     EightBitIn7Bit, "eight-bit-in-7bit", "a 7bit part has octets above 127";
     /// A line of more than 998 octets (RFC 5322 §2.1.1).

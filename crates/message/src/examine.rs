@@ -162,6 +162,7 @@ impl Examiner<'_> {
         if encoding != TransferEncoding::Binary {
             self.lines(range.clone(), id);
         }
+        self.embedded(part, id);
         let content_type = part.content_type();
         if content_type.main() == "text" {
             let label = content_type.charset().unwrap_or_default().as_bytes();
@@ -169,6 +170,21 @@ impl Examiner<'_> {
                 Fidelity::Exact => {}
                 Fidelity::UnknownCharset => self.note(DefectCode::UnknownCharset, id, range.start),
                 Fidelity::Damaged => self.note(DefectCode::TextNotInCharset, id, range.start),
+            }
+        }
+    }
+
+    /// The damage of files in the text; where the text is encoded, its start is their place.
+    fn embedded(&mut self, part: &Part<'_>, id: &str) {
+        let start = part.body_range().start;
+        let is_encoded = part.transfer_encoding().is_encoded();
+        for file in part.embedded_files() {
+            if self.defects.len() >= DEFECTS_MAX {
+                return;
+            }
+            if let Some(damage) = file.decoded().damage {
+                let offset = if is_encoded { 0 } else { file.range().start + damage.offset };
+                self.note(damage.code, id, start + offset);
             }
         }
     }

@@ -4,7 +4,7 @@
 //! Not here: the fuzzers.
 #![doc(hidden)]
 
-use crate::transfer::{base64, quoted_printable};
+use crate::transfer::{base64, quoted_printable, uuencode, yenc};
 use crate::{AddressList, ContentType, DateTime, Disposition, HeaderSection, Message, decode_text};
 
 /// A whole message, through every view.
@@ -24,6 +24,10 @@ pub fn fuzz_message(octets: &[u8]) {
         part.file_name();
         part.content_id();
         part.languages();
+        for file in part.embedded_files() {
+            let length = file.decoded().octets.len();
+            assert!(length <= file.encoded().len() * 3, "a file is not much longer than its lines");
+        }
     }
     message.text_to_show();
     message.html();
@@ -91,6 +95,17 @@ pub fn fuzz_transfer(octets: &[u8]) {
     let damage = decoder.finish(&mut decoded);
     let whole = base64::decode_all(octets);
     assert_eq!((whole.octets, whole.damage), (decoded, damage), "base64 in chunks");
+    let (mut decoder, mut decoded) = (uuencode::Decoder::default(), Vec::new());
+    decoder.feed(head, &mut decoded);
+    decoder.feed(tail, &mut decoded);
+    let damage = decoder.finish(&mut decoded);
+    let whole = uuencode::decode_with_damage(octets);
+    assert_eq!((whole.octets, whole.damage), (decoded, damage), "uuencode in chunks");
+    let (mut decoder, mut decoded) = (yenc::Decoder::default(), Vec::new());
+    decoder.feed(head, &mut decoded);
+    decoder.feed(tail, &mut decoded);
+    let whole = yenc::decode_all(octets);
+    assert_eq!((whole.octets, whole.damage), (decoded, decoder.finish()), "yEnc in chunks");
     let mut decoder = quoted_printable::Decoder::default();
     let mut decoded = Vec::new();
     decoder.feed(head, &mut decoded);

@@ -20,6 +20,7 @@ use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
 use crate::address::{AddressList, Mailbox};
+use crate::embedded::EmbeddedFile;
 use crate::header::Field;
 use crate::message::Message;
 use crate::message_id::MessageId;
@@ -41,7 +42,8 @@ pub enum View {
     Text,
     /// What is wrong with it, a line each.
     Defects,
-    /// The decoded octets of the part with this IMAP section number.
+    /// The decoded octets of the part with this IMAP section number, or of the file in a text
+    /// with this [id](crate::EmbeddedFile::id).
     Part(String),
     /// The parsed message printed again.
     Reprint,
@@ -89,14 +91,22 @@ pub fn show<'m>(
         View::Text => Shown::Lines(plain::text(message)),
         View::Defects => Shown::Lines(plain::defects(message, paint)),
         View::Part(id) => {
-            let part = message.part(id).ok_or_else(|| NoSuchPart {
-                part: id.clone(),
-                parts: message.parts().map(|part| part.id()).filter(|id| !id.is_empty()).collect(),
-            })?;
-            Shown::Octets(part.decoded())
+            let octets = message.part(id).map(|part| part.decoded()).or_else(|| {
+                message.embedded_file(id).map(|file| Cow::Owned(file.decoded().octets))
+            });
+            Shown::Octets(octets.ok_or_else(|| no_such_part(message, id))?)
         }
         View::Reprint => Shown::Octets(Cow::Owned(reprint(message))),
     })
+}
+
+fn no_such_part(message: &Message<'_>, id: &str) -> NoSuchPart {
+    let mut parts = Vec::new();
+    for part in message.parts() {
+        parts.extend(Some(part.id()).filter(|id| !id.is_empty()));
+        parts.extend(part.embedded_files().iter().map(|file| file.id().to_owned()));
+    }
+    NoSuchPart { part: id.to_owned(), parts }
 }
 
 /// Puts the pieces that the message was cut into together again.
@@ -155,11 +165,18 @@ impl<'m> Inspection<'m> {
             root: PartFacts::new(&message.root()),
             text: message.text_to_show(),
             html: message.html(),
-            attachments: message.attachments().iter().map(Part::id).collect(),
+            attachments: attachments(message),
             report: report::read(message).map(ReportFacts::new),
             defects: DefectFacts::all(message),
         }
     }
+}
+
+/// What is attached: parts, then files in texts.
+fn attachments(message: &Message<'_>) -> Vec<String> {
+    let mut ids: Vec<_> = message.attachments().iter().map(Part::id).collect();
+    ids.extend(message.embedded_files().iter().map(|file| file.id().to_owned()));
+    ids
 }
 
 fn mailboxes(list: &AddressList) -> Vec<Mailbox> {
@@ -194,6 +211,7 @@ struct PartFacts<'m> {
     size: usize,
     decoded_size: usize,
     sha256: Option<String>,
+    files: Vec<FileFacts>,
     parts: Vec<Self>,
     message: Option<Box<Self>>,
 }
@@ -217,8 +235,36 @@ impl<'m> PartFacts<'m> {
             size: part.body().len(),
             decoded_size: decoded.len(),
             sha256: (!is_multipart).then(|| hex(&Sha256::digest(&decoded))),
+            files: part.embedded_files().iter().map(FileFacts::new).collect(),
             parts: part.parts().map(|inner| Self::new(&inner)).collect(),
             message: part.message().map(|inner| Box::new(Self::new(&inner))),
+        }
+    }
+}
+
+/// A file in the text of a part.
+#[derive(Debug, Serialize)]
+struct FileFacts {
+    id: String,
+    encoding: &'static str,
+    filename: String,
+    size: usize,
+    decoded_size: usize,
+    sha256: String,
+    defect: Option<&'static str>,
+}
+
+impl FileFacts {
+    fn new(file: &EmbeddedFile<'_>) -> Self {
+        let decoded = file.decoded();
+        Self {
+            id: file.id().to_owned(),
+            encoding: file.encoding().as_str(),
+            filename: file.file_name(),
+            size: file.encoded().len(),
+            decoded_size: decoded.octets.len(),
+            sha256: hex(&Sha256::digest(&decoded.octets)),
+            defect: decoded.damage.map(|damage| damage.code.code()),
         }
     }
 }

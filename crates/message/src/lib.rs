@@ -36,6 +36,7 @@ mod charset;
 mod content;
 mod date;
 mod defect;
+mod embedded;
 mod encoded_word;
 mod examine;
 mod file_name;
@@ -65,6 +66,7 @@ pub use crate::authentication::{
 pub use crate::content::{ContentType, Disposition, DispositionKind, TransferEncoding};
 pub use crate::date::{DateTime, UnreadableDate};
 pub use crate::defect::{Defect, DefectCode};
+pub use crate::embedded::{EMBEDDED_FILES_MAX, EmbeddedEncoding, EmbeddedFile};
 pub use crate::encoded_word::decode_text;
 pub use crate::file_name::safe_file_name;
 pub use crate::header::{Field, Header, HeaderSection};

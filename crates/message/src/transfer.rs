@@ -13,13 +13,14 @@
 //! assert_eq!(encoded, b"=E9");
 //! ```
 //!
-//! Standards: RFC 2045 §6.7 (quoted-printable) and §6.8 (base64).
+//! Standards: RFC 2045 §6.7 (quoted-printable) and §6.8 (base64); uuencode and yEnc have none.
 //! Not here: which encoding to choose (module `write`).
 
 pub mod base64;
 pub mod lines;
 pub mod quoted_printable;
 pub mod uuencode;
+pub mod yenc;
 
 use crate::defect::DefectCode;
 

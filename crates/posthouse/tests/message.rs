@@ -7,6 +7,7 @@ use std::process::{Command, Output, Stdio};
 
 const LETTER: &[u8] = b"From: a@b\r\nDate: Mon, 23 Nov 2026 10:00:00 +0100\r\n\
     Subject: \x1b[2J\r\nContent-Transfer-Encoding: base64\r\n\r\nSGkhDQo=\r\n";
+const OLD: &[u8] = b"\nSee\nbegin 644 ../cat.txt\n#0V%T\n`\nend\n";
 const ODD: &[u8] = b"no field\n\r\xff\0\r\n\r\n";
 
 fn run(folder: &Path, arguments: &[&str], input: &[u8]) -> Output {
@@ -26,7 +27,7 @@ fn run(folder: &Path, arguments: &[&str], input: &[u8]) -> Output {
 
 fn folder() -> tempfile::TempDir {
     let folder = tempfile::tempdir().expect("a folder");
-    for (name, content) in [("a.eml", LETTER), ("odd.eml", ODD)] {
+    for (name, content) in [("a.eml", LETTER), ("odd.eml", ODD), ("old.eml", OLD)] {
         let path = folder.path().join(name);
         let file = fs::OpenOptions::new().write(true).create_new(true).open(path);
         file.and_then(|mut file| file.write_all(content)).expect("written");
@@ -38,9 +39,10 @@ fn folder() -> tempfile::TempDir {
 fn each_option_has_its_answer() {
     let folder = folder();
     type Row<'t> = (&'t [&'t str], i32, &'t [u8], &'t str, &'t str);
-    let table: [Row<'_>; 14] = [
+    let table: [Row<'_>; 15] = [
         (&["a.eml", "--text"], 0, b"Hi!\n", "", "text"),
         (&["a.eml", "--part", "1"], 0, b"Hi!\r\n", "", "decoded octets"),
+        (&["old.eml", "--part", "1/1"], 0, b"Cat", "", "a file in a text"),
         (&["a.eml", "--tree"], 0, b"1 text/plain  5 B  base64\n", "", "no colour in a pipe"),
         (&["a.eml", "--defects"], 0, b"", "no defects", "nothing wrong"),
         (&["-q", "a.eml", "--defects"], 0, b"", "", "nothing said"),

@@ -97,6 +97,18 @@ fn fields(message: &Message<'_>, paint: Paint) -> String {
 pub(super) fn tree(message: &Message<'_>, paint: Paint) -> String {
     let rows = rows(message);
     let mut lines = tree_of(&rows, paint, "");
+    for row in &rows {
+        let files = row.part.embedded_files();
+        if !files.is_empty() {
+            writeln!(lines, "in the text of {}:", row.id).ok();
+        }
+        for file in files {
+            let (id, name) = (paint.dye(Ink::Strong, file.id()), visible_line(&file.file_name()));
+            let encoding = paint.dye(Ink::Faint, file.encoding().as_str());
+            let size = size(file.decoded().octets.len());
+            writeln!(lines, "  {id} \"{name}\"  {size}  {encoding}").ok();
+        }
+    }
     // One level is enough: what lies deeper is shown when that part is shown.
     for row in &rows {
         let Some(opened) = row.part.open_encoded() else { continue };

@@ -167,3 +167,22 @@ fn an_encoded_message_is_shown_decoded() {
         "1 message/rfc822  15 B  base64\ndecoded from 1:\n  1 text/plain  3 B  7bit\n"
     );
 }
+
+#[test]
+fn files_in_a_text_are_listed_and_decoded() {
+    let content = b"\r\nLook:\r\nbegin 644 a/cat.txt\r\n#0V%T\r\n`\r\nend\r\n\
+        =ybegin line=1 size=3 name=\x1bb\r\nm\r\n=yend size=3\r\n";
+    let message = Message::parse(content);
+    let tree = lines(content, View::Tree, Paint::Plain);
+    let files = "in the text of 1:\n  1/1 \"cat.txt\"  3 B  uuencode\n  1/2 \"_b\"  1 B  yenc\n";
+    assert!(tree.ends_with(files), "{tree:?}");
+    let part = |id: &str| show(&message, &View::Part(id.to_owned()), Paint::Plain);
+    assert_eq!(part("1/1"), Ok(Shown::Octets(b"Cat".as_slice().into())));
+    assert_eq!(part("1/3").unwrap_err().parts, ["1", "1/1", "1/2"]);
+    let found = serde_json::to_value(Inspection::new("-", &message)).unwrap();
+    assert_eq!(found["attachments"], serde_json::json!(["1/1", "1/2"]));
+    let file = &found["root"]["files"][0];
+    assert_eq!((&file["filename"], &file["decoded_size"]), (&"cat.txt".into(), &3.into()));
+    assert_eq!(found["root"]["files"][1]["defect"], "wrong-yenc-size");
+    assert!(found["root"]["sha256"].is_string() && found["root"]["parts"] == serde_json::json!([]));
+}
