@@ -320,8 +320,14 @@ mod tests {
         };
         assert_eq!(places.len(), 2, "nobody knows yet how long it takes");
         let NoTurn::Busy(pause, why) = refused else { panic!("{refused:?}") };
-        assert!(pause >= Duration::from_secs(1), "{pause:?}");
+        assert_eq!(pause, Duration::from_secs(1), "a burst waits no longer than it must");
         assert!(why.contains("1 of 1"), "{why}");
+        let later = now + Duration::from_secs(20);
+        let NoTurn::Busy(pause, _) = lanes.put_off(&domain("slow.test"), later) else { panic!() };
+        assert!(
+            pause >= Duration::from_secs(39),
+            "it hangs, so that asking often helps nobody: {pause:?}"
+        );
     }
 
     #[tokio::test]

@@ -16,8 +16,6 @@ const AT_FIRST: usize = 2;
 const WAITING_AT_FIRST: usize = 2;
 /// Nobody joins a line that takes longer than this.
 const WAIT_MAX: Duration = Duration::from_secs(2);
-/// What an attempt may take, before we know.
-const TAKES_AT_FIRST: Duration = Duration::from_secs(10);
 /// Whoever is put off comes again after this time at the soonest and at the latest.
 const PUT_OFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(5 * 60));
 
@@ -135,9 +133,18 @@ impl Lane {
     /// When whoever cannot wait should come again, and why.
     pub(super) fn put_off(&mut self, now: Duration) -> (Duration, String) {
         let from = self.rest(now).map_or(now, |rest| rest.until);
-        let one = self.time_for(1, self.takes.unwrap_or(TAKES_AT_FIRST));
-        self.slot = self.slot.max(from).saturating_add(one);
-        let pause = self.slot.saturating_sub(now).clamp(PUT_OFF.0, PUT_OFF.1);
+        let pause = match self.takes {
+            Some(takes) => {
+                self.slot = self.slot.max(from).saturating_add(self.time_for(1, takes));
+                self.slot.saturating_sub(now)
+            }
+            // Soon we know; the longer that takes, the longer an attempt will.
+            None => {
+                let without_news = now.saturating_sub(self.moved).saturating_mul(2);
+                from.saturating_sub(now).max(without_news)
+            }
+        };
+        let pause = pause.clamp(PUT_OFF.0, PUT_OFF.1);
         let busy = format!("{} of {} connections are busy", self.busy, self.limit);
         (
             pause,
