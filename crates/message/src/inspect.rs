@@ -16,7 +16,7 @@ mod visible;
 
 use std::borrow::Cow;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use sha2::{Digest as _, Sha256};
 
 use crate::address::{AddressList, Mailbox};
@@ -24,6 +24,7 @@ use crate::embedded::EmbeddedFile;
 use crate::header::Field;
 use crate::message::Message;
 use crate::message_id::MessageId;
+use crate::opened::OpenedMessage;
 use crate::part::{Part, PartKind};
 use crate::report::{self, Action, Report};
 
@@ -122,6 +123,7 @@ fn reprint(message: &Message<'_>) -> Vec<u8> {
 /// Everything that programs want to know of a message, ready for a serializer.
 #[derive(Debug, Serialize)]
 pub struct Inspection<'m> {
+    #[serde(skip_serializing_if = "str::is_empty")]
     file: &'m str,
     size: usize,
     subject: Option<Cow<'m, str>>,
@@ -147,6 +149,10 @@ pub struct Inspection<'m> {
 impl<'m> Inspection<'m> {
     /// Looks at everything, once; `file` is what the message is called in the answer.
     pub fn new(file: &'m str, message: &'m Message<'_>) -> Self {
+        Self::with(file, message, Encoded::Opened)
+    }
+
+    fn with(file: &'m str, message: &'m Message<'_>, encoded: Encoded) -> Self {
         Self {
             file,
             size: message.source().len(),
@@ -162,7 +168,7 @@ impl<'m> Inspection<'m> {
             cc: mailboxes(&message.cc()),
             bcc: mailboxes(&message.bcc()),
             headers: message.header().fields().map(FieldFacts::new).collect(),
-            root: PartFacts::new(&message.root()),
+            root: PartFacts::new(&message.root(), encoded),
             text: message.text_to_show(),
             html: message.html(),
             attachments: attachments(message),
@@ -214,11 +220,34 @@ struct PartFacts<'m> {
     files: Vec<FileFacts>,
     parts: Vec<Self>,
     message: Option<Box<Self>>,
+    #[serde(serialize_with = "inspect_opened")]
+    opened: Option<OpenedMessage>,
+}
+
+/// What becomes of messages that are encoded.
+#[derive(Clone, Copy)]
+enum Encoded {
+    Opened,
+    /// One level is enough: each costs a copy, and a small message can hold thousands.
+    Closed,
+}
+
+/// A message that was encoded is inspected like a file, though it has no name.
+fn inspect_opened<S: Serializer>(
+    opened: &Option<OpenedMessage>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    match opened {
+        Some(opened) => {
+            Inspection::with("", &opened.message(), Encoded::Closed).serialize(serializer)
+        }
+        None => serializer.serialize_none(),
+    }
 }
 
 impl<'m> PartFacts<'m> {
     /// Goes no deeper than a message may be nested: [`DEPTH_MAX`](crate::DEPTH_MAX).
-    fn new(part: &Part<'m>) -> Self {
+    fn new(part: &Part<'m>, encoded: Encoded) -> Self {
         let content_type = part.content_type();
         let decoded = part.decoded();
         let is_multipart = part.kind() == PartKind::Multipart;
@@ -236,8 +265,12 @@ impl<'m> PartFacts<'m> {
             decoded_size: decoded.len(),
             sha256: (!is_multipart).then(|| hex(&Sha256::digest(&decoded))),
             files: part.embedded_files().iter().map(FileFacts::new).collect(),
-            parts: part.parts().map(|inner| Self::new(&inner)).collect(),
-            message: part.message().map(|inner| Box::new(Self::new(&inner))),
+            parts: part.parts().map(|inner| Self::new(&inner, encoded)).collect(),
+            message: part.message().map(|inner| Box::new(Self::new(&inner, encoded))),
+            opened: match encoded {
+                Encoded::Opened => part.open_encoded(),
+                Encoded::Closed => None,
+            },
         }
     }
 }

@@ -186,3 +186,20 @@ fn files_in_a_text_are_listed_and_decoded() {
     assert_eq!(found["root"]["files"][1]["defect"], "wrong-yenc-size");
     assert!(found["root"]["sha256"].is_string() && found["root"]["parts"] == serde_json::json!([]));
 }
+
+#[test]
+fn programs_get_encoded_messages_one_level_deep() {
+    use crate::transfer::base64::encode_all;
+    let inner = encode_all(b"Subject: deep\r\n\r\nx\r\n");
+    let fields = "Content-Type: message/rfc822\r\nContent-Transfer-Encoding: base64";
+    let middle = encode_all(format!("Subject: middle\r\n{fields}\r\n\r\n{inner}\r\n").as_bytes());
+    let content = format!("{fields}\r\n\r\n{middle}\r\n");
+    let message = Message::parse(content.as_bytes());
+    let found = serde_json::to_value(Inspection::new("a.eml", &message)).unwrap();
+    let opened = &found["root"]["opened"];
+    assert_eq!((&found["file"], opened.get("file")), (&"a.eml".into(), None), "it is no file");
+    assert_eq!((&opened["subject"], &opened["root"]["id"]), (&"middle".into(), &"1".into()));
+    assert_eq!(opened["root"]["type"], "message/rfc822");
+    assert!(opened["root"]["opened"].is_null(), "what is in it costs another look");
+    assert!(found["root"]["message"].is_null(), "the tree stays as it is");
+}
