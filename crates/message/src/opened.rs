@@ -34,6 +34,12 @@ impl OpenedMessage {
 }
 
 /// Where a fragment belongs (RFC 2046 §5.2.2).
+///
+/// ```
+/// let content = b"Content-Type: message/partial; id=\"a@b\"; number=2; total=3\r\n\r\n";
+/// let fragment = message::Message::parse(content).root().fragment().unwrap();
+/// assert_eq!((fragment.id.as_str(), fragment.number, fragment.total), ("a@b", 2, Some(3)));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fragment {
     /// What all fragments of one message have in common.
@@ -45,6 +51,12 @@ pub struct Fragment {
 }
 
 /// Where a body is that is not here (RFC 2046 §5.2.3).
+///
+/// ```
+/// let content = b"Content-Type: message/external-body; access-type=URL; url=\"http://a/b\"\r\n\r\n";
+/// let body = message::Message::parse(content).root().external_body().unwrap();
+/// assert_eq!(body.url().as_deref(), Some("http://a/b"));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExternalBody {
     /// How to get it, in lower case: `url`, `ftp`, `mail-server` ….

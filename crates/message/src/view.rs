@@ -20,6 +20,14 @@ use crate::part::{Part, PartKind};
 use crate::structure::DEPTH_MAX;
 
 /// The parts of a message by what they are for (RFC 8621 §4.1.4).
+///
+/// ```
+/// let content = b"Content-Type: multipart/mixed; boundary=b\r\n\r\n\
+///     --b\r\n\r\nHi!\r\n--b\r\nContent-Type: application/pdf\r\n\r\n%PDF\r\n--b--\r\n";
+/// let message = message::Message::parse(content);
+/// let parts = message.body_parts();
+/// assert_eq!((parts.text[0].id(), parts.attachments[0].id()), ("1".to_owned(), "2".to_owned()));
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct BodyParts<'a> {
     /// What to show where there is only text.
