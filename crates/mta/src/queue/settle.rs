@@ -190,7 +190,7 @@ impl Settled {
             relay::Kind::NotTried => told.pause.unwrap_or(PUT_OFF_PAUSE),
             _ => pause_of_class(queue, FailureClass::of(told), attempts),
         };
-        let pause = if cfg!(feature = "fault-ignores-due") { Duration::ZERO } else { pause };
+        let pause = if cfg!(feature = "fault-ignores-due") { pause / 2 } else { pause };
         let mut due = plus(now, with_jitter(queue, pause, mta.world.random.as_ref()));
         // One more try when the sender would otherwise be told too late, or the message is over.
         for limit in [deadline, late_at] {
