@@ -87,6 +87,7 @@ fn provide_installed(is_ci: bool) -> Result<()> {
 }
 
 fn provide_unpacked(is_ci: bool) -> Result<()> {
+    let mut is_list_fresh = false;
     for (file, package) in UNPACKED {
         let folder = Path::new(UNPACKED_PATH).join(package);
         let program = folder.join(file);
@@ -99,6 +100,10 @@ fn provide_unpacked(is_ci: bool) -> Result<()> {
                 bail!("the end-to-end tests cannot run without {}", program.display());
             }
             continue;
+        }
+        if !is_list_fresh {
+            apt(&["update", "-q"])?;
+            is_list_fresh = true;
         }
         unpack(package, &folder)?;
         // Exim's program comes with set-user-ID, which our tests have no need of.
