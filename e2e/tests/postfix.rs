@@ -227,7 +227,8 @@ fn a_large_message_and_many_small_ones_go_both_ways() {
         internet.give_postfix("", "bob@home.test", &letter);
     }
     let here = internet.await_messages("bob@home.test", MANY + 1);
-    let there = internet.postfix.await_mail(MANY + 1);
+    // And the notice that she asked for of the large one.
+    let there = internet.postfix.await_mail(MANY + 2);
     let with_crlf: Vec<_> = there.iter().map(|message| e2e::letters::with_crlf(message)).collect();
     for (messages, to) in [(here, "bob@home.test"), (with_crlf, "eve@away.test")] {
         let arrived =
