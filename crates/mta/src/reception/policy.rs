@@ -8,8 +8,7 @@
 //!   connect ── early talkers, rates      ┐
 //!   hello ──── our own name, full names  │
 //!   sender ─── its domain, rates         ├─▶ Verdict ─▶ reply, log, Happening::Checked
-//!   recipient  rates, greylisting        │
-//!   content ── (loops, header: `incoming`)┘
+//!   recipient  rates                     ┘
 //! ```
 //!
 //! Who logged in, may relay here or is exempt is no stranger; only rates of accounts concern
@@ -244,9 +243,9 @@ impl SmtpDrive {
 
     /// Notes or logs what a rule said.
     fn heed(&mut self, stage: Stage, rule: Rule, verdict: Verdict) -> Result<(), Reply> {
-        let (reason, done) = match verdict {
+        let reason = match verdict {
             Verdict::Silent => return Ok(()),
-            Verdict::Passed(reason) => (reason, Ok(())),
+            Verdict::Passed(reason) => reason,
             Verdict::Refused(reply) => {
                 info!(
                     peer = %self.peer, stage = stage.name(), rule = rule.name(), %reply,
@@ -259,7 +258,7 @@ impl SmtpDrive {
         if self.checks.len() < CHECKS_MAX && !self.checks.contains(&check) {
             self.checks.push(check);
         }
-        done
+        Ok(())
     }
 
     /// Counts one more, if there is a rate for it.

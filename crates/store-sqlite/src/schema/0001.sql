@@ -124,7 +124,6 @@ CREATE TABLE submission (
     open         INTEGER NOT NULL  -- recipients that are queued, held or deferred
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX submission_open ON submission (id) WHERE open > 0;
-CREATE INDEX submission_sender ON submission (reverse_path COLLATE NOCASE, id);
 -- What somebody sent after logging in.
 CREATE INDEX submission_login ON submission (json_extract(origin, '$.account'), id)
     WHERE json_extract(origin, '$.account') IS NOT NULL;
@@ -148,13 +147,6 @@ CREATE TABLE recipient (
     PRIMARY KEY (submission, number)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX recipient_due ON recipient (due) WHERE due IS NOT NULL;
-
-CREATE INDEX recipient_address ON recipient (address COLLATE NOCASE, submission);
--- By what stands after the last @.
-CREATE INDEX recipient_domain ON recipient (
-    substr(address, length(rtrim(address, replace(address, '@', ''))) + 1) COLLATE NOCASE,
-    submission
-);
 
 CREATE TABLE event (
     submission BLOB NOT NULL,
