@@ -343,6 +343,21 @@ fn init_makes_nothing_in_the_store_when_its_file_cannot_be_written() {
 }
 
 #[test]
+fn init_goes_on_where_another_one_was_broken_off() {
+    let arguments = ["init", "--dir", ".", "--hostname", "mx.test", "--domain", "example.org"];
+    let site = Site::new(CONFIGURATION);
+    site.run(&["domain", "add", "example.org"]).done();
+    fs::remove_file(site.path("posthouse.toml")).expect("there");
+    let said = site.run(&arguments).done();
+    assert!(said.contains("password  "), "it died before the account was made: {said}");
+
+    fs::remove_file(site.path("posthouse.toml")).expect("there");
+    let said = site.run(&arguments);
+    assert!(said.err.contains("postmaster@example.org was there and keeps"), "{}", said.err);
+    assert!(!said.done().contains("password  "), "no password that would not work");
+}
+
+#[test]
 fn the_second_server_hears_who_the_first_one_is() {
     let site = Site::new(CONFIGURATION);
     let server = site.serve();

@@ -14,7 +14,7 @@ use serde::Serialize;
 use super::records::{self, Record};
 use super::{Office, Output, Talk, password, program};
 use crate::config::Config;
-use crate::control::{Request, Secret};
+use crate::control::{Item, Request, Secret};
 use crate::failure::{Exit, Failure, of_file};
 use crate::folder::Folder;
 
@@ -78,36 +78,71 @@ pub(super) async fn run(
     let password = given.or_else(|| made_up.clone());
     let office = Office { folder: Folder::new(&config.data_dir), config };
     let made = match found(&office, options.domain.clone(), account.clone(), password).await {
-        Ok(()) => publish(&draft, &file),
+        Ok(first) => publish(&draft, &file).map(|()| first),
         failed => failed,
     };
     if made.is_err() {
         // Where it is left behind the next attempt replaces it.
         RealDisk.remove(&draft).ok();
     }
-    made?;
+    let first = made?;
 
     let records = records::needed(&options.domain, &office.config);
-    let password = made_up.as_ref().map(|secret| secret.0.as_str());
+    let password = made_up.as_ref().filter(|_| first == First::New);
+    let password = password.map(|secret| secret.0.as_str());
     if output.is_json() {
         let made = Made { config: &file, account: &account, password, records: &records };
         output.object(&made)?;
         return Ok(Exit::Done);
     }
     talk.say(format_args!("{} and the data folder are made", file.display()));
+    if first == First::Kept {
+        talk.say(format_args!(
+            "{account} was there and keeps its password; `{} account password` sets another",
+            program()
+        ));
+    }
     tell(&file, &account, password, &records, output)
 }
 
-/// Makes the domain and its first account.
+/// Whether the first account is new.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum First {
+    New,
+    /// The store had it, from an `init` that was broken off or with another configuration. It is
+    /// as it was.
+    Kept,
+}
+
+/// Makes the domain and its first account, as far as the store has not got them.
 async fn found(
     office: &Office,
     domain: Domain,
     account: Address,
     password: Option<Secret>,
-) -> Result<(), Failure> {
-    office.order(Request::DomainAdd { domain }).await?;
+) -> Result<First, Failure> {
+    let (mut has_domain, mut has_account) = (false, false);
+    let look = |item| {
+        has_domain |= matches!(&item, Item::Domain(row) if row.domain == domain.to_string());
+        Ok(())
+    };
+    office.list(Request::DomainList, look).await?;
+    if !has_domain {
+        office.order(Request::DomainAdd { domain }).await?;
+    }
+    let folded = account.folded().to_string();
+    let look = |item| {
+        has_account |= matches!(&item, Item::Account(row) if row.address == folded);
+        Ok(())
+    };
+    office.list(Request::AccountList, look).await?;
+    if has_account {
+        return Ok(First::Kept);
+    }
     let addresses = vec![account];
-    office.order(Request::AccountAdd { addresses, password, name: None, quota_octets: None }).await
+    let add = Request::AccountAdd { addresses, password, name: None, quota_octets: None };
+    office.order(add).await?;
+    Ok(First::New)
 }
 
 fn tell(
