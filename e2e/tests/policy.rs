@@ -44,6 +44,5 @@ fn strangers_are_told_which_rule_they_broke() {
     assert_eq!(site.messages("bob@home.test"), 2, "what was refused was not kept");
     let trace = site.posthouse(&["trace", &id]).succeed();
     let trace = trace.output();
-    assert!(trace.contains("checked") && trace.contains("hello-name at hello"), "{trace}");
-    assert!(trace.contains("a full name"), "with its reason: {trace}");
+    assert!(!trace.contains("checked"), "that nothing was found is no news: {trace}");
 }

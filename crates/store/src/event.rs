@@ -69,9 +69,9 @@ pub enum Happening {
         /// Octets of the content.
         octets: u64,
     },
-    /// A rule about who may send looked at it, and let it pass.
+    /// A rule about who may send might have stopped it, and let it pass for this reason.
     Checked {
-        /// When in the session: connect, hello, sender, recipient or content.
+        /// When in the session: connect, hello, sender or recipient.
         stage: String,
         /// Which rule, such as `greylist`.
         rule: String,

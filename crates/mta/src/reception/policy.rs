@@ -1,14 +1,15 @@
 //! Whom among strangers we take mail from: rules, each in a file of its own.
 //!
-//! A rule looks at one stage of a session and says nothing, notes why all is well, or refuses.
-//! What it noted stands among the events of a message that was accepted; a refusal is logged and
-//! told to the client in the same words.
+//! A rule looks at one stage of a session and says nothing, finds nothing wrong, lets somebody
+//! pass for a reason, or refuses. Why somebody was let pass stands among the events of a message
+//! that was accepted; that nothing was found does not, since it is so for nearly every message. A
+//! refusal is logged and told to the client in the same words.
 //!
 //! ```text
-//!   connect ── early talkers, rates      ┐
-//!   hello ──── our own name, full names  │
-//!   sender ─── its domain, rates         ├─▶ Verdict ─▶ reply, log, Happening::Checked
-//!   recipient  rates                     ┘
+//!   connect ── exempt, early talkers, rates ┐
+//!   hello ──── our own name, full names     │
+//!   sender ─── its domain, rates            ├─▶ Verdict ─▶ reply, log, Happening::Checked
+//!   recipient  rates                        ┘
 //! ```
 //!
 //! Who logged in, may relay here or is exempt is no stranger; only rates of accounts concern
@@ -22,7 +23,6 @@ mod hello;
 mod rate;
 mod sender;
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -74,7 +74,7 @@ impl Policy {
 
 /// When in a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stage {
+pub(super) enum Stage {
     /// Before the greeting.
     Connect,
     /// HELO or EHLO.
@@ -83,19 +83,15 @@ pub enum Stage {
     Sender,
     /// RCPT.
     Recipient,
-    /// DATA or BDAT, to the end of the content.
-    Content,
 }
 
 impl Stage {
-    /// In a word.
-    pub fn name(self) -> &'static str {
+    fn name(self) -> &'static str {
         match self {
             Self::Connect => "connect",
             Self::Hello => "hello",
             Self::Sender => "sender",
             Self::Recipient => "recipient",
-            Self::Content => "content",
         }
     }
 }
@@ -103,6 +99,7 @@ impl Stage {
 /// Which rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Rule {
+    Exempt,
     EarlyTalker,
     Rate,
     HelloName,
@@ -112,6 +109,7 @@ pub(super) enum Rule {
 impl Rule {
     fn name(self) -> &'static str {
         match self {
+            Self::Exempt => "exempt",
             Self::EarlyTalker => "early-talker",
             Self::Rate => "rate",
             Self::HelloName => "hello-name",
@@ -125,21 +123,20 @@ impl Rule {
 pub(super) enum Verdict {
     /// Nothing: it is off or does not concern this client.
     Silent,
-    /// All is well, for this reason.
+    /// It looked, and found nothing wrong.
+    Sound(String),
+    /// It lets pass what it might have stopped, for this reason.
     Passed(String),
     /// No; the reply tells why.
     Refused(Reply),
 }
 
-/// A verdict that said something.
+/// Why somebody was let pass.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Check {
-    /// When.
-    pub stage: Stage,
-    /// Which rule.
-    pub rule: &'static str,
-    /// Why it is well, or the reply that refused.
-    pub reason: String,
+pub(super) struct Check {
+    pub(super) stage: Stage,
+    pub(super) rule: &'static str,
+    pub(super) reason: String,
 }
 
 impl Check {
@@ -158,16 +155,25 @@ impl SmtpDrive {
             Service::Smtp { .. } => {
                 self.login.is_none()
                     && !self.reception.may_relay(self.peer)
-                    && !contains(&self.reception.policy.config.exempt, self.peer)
+                    && self.exemption().is_none()
             }
         }
+    }
+
+    /// The network that exempts the client from all rules.
+    fn exemption(&self) -> Option<&Network> {
+        let exempt = &self.reception.policy.config.exempt;
+        exempt.iter().find(|network| network.contains(self.peer))
     }
 
     /// Connect: early talkers and those of whom there was too much lately.
     pub(super) fn judge_connection(&mut self) -> Answer {
         let policy = Arc::clone(&self.reception.policy);
         if !self.is_stranger() {
-            return Answer::Accept;
+            let exemption = self.exemption().map_or(Verdict::Silent, |network| {
+                Verdict::Passed(format!("no rule concerns clients in {network}"))
+            });
+            return self.answer(Stage::Connect, Rule::Exempt, exemption);
         }
         let early = early::check(policy.config.greeting_delay, self.session.talked_early());
         if let Err(reply) = self.heed(Stage::Connect, Rule::EarlyTalker, early) {
@@ -244,7 +250,7 @@ impl SmtpDrive {
     /// Notes or logs what a rule said.
     fn heed(&mut self, stage: Stage, rule: Rule, verdict: Verdict) -> Result<(), Reply> {
         let reason = match verdict {
-            Verdict::Silent => return Ok(()),
+            Verdict::Silent | Verdict::Sound(_) => return Ok(()),
             Verdict::Passed(reason) => reason,
             Verdict::Refused(reply) => {
                 info!(
@@ -291,8 +297,4 @@ impl SmtpDrive {
         self.was_listened_to = true;
         waits.then_some(delay)
     }
-}
-
-fn contains(networks: &[Network], address: IpAddr) -> bool {
-    networks.iter().any(|network| network.contains(address))
 }

@@ -20,6 +20,6 @@ pub(super) fn check(greeting_delay: Duration, talked_early: bool) -> Verdict {
             EnhancedStatus::new(5, 5, 1),
             "You talked before you were greeted (RFC 5321 3.1), closing",
         )),
-        (false, false) => Verdict::Passed("the client waited for the greeting".to_owned()),
+        (false, false) => Verdict::Sound("the client waited for the greeting".to_owned()),
     }
 }

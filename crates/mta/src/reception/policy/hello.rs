@@ -62,8 +62,8 @@ pub(super) fn check(rules: HelloRules, ours: &Ours<'_>, peer: IpAddr, name: &str
     }
     match rules {
         HelloRules { own_name: OwnName::Taken, form: NameForm::Any } => Verdict::Silent,
-        HelloRules { form: NameForm::Full, .. } => Verdict::Passed("a full name".to_owned()),
-        HelloRules { own_name: OwnName::Refused, .. } => Verdict::Passed("not our name".to_owned()),
+        HelloRules { form: NameForm::Full, .. } => Verdict::Sound("a full name".to_owned()),
+        HelloRules { own_name: OwnName::Refused, .. } => Verdict::Sound("not our name".to_owned()),
     }
 }
 
@@ -113,7 +113,7 @@ mod tests {
         for (rules, peer, name, wanted, why) in rows {
             let verdict = match check(rules, &ours, peer.parse().unwrap(), name) {
                 Verdict::Silent => "silent".to_owned(),
-                Verdict::Passed(_) => "ok".to_owned(),
+                Verdict::Sound(_) | Verdict::Passed(_) => "ok".to_owned(),
                 Verdict::Refused(reply) => reply.code().to_string(),
             };
             assert_eq!(verdict, wanted, "{name} from {peer}: {why}");

@@ -25,26 +25,26 @@ pub(super) async fn check(wanted: SenderDomain, mta: &Mta, sender: &ReversePath)
     let address = match (wanted, sender.address()) {
         (SenderDomain::Any, _) => return Verdict::Silent,
         (SenderDomain::TakesMail, None) => {
-            return Verdict::Passed("the null reverse-path needs no domain".to_owned());
+            return Verdict::Sound("the null reverse-path needs no domain".to_owned());
         }
         (SenderDomain::TakesMail, Some(address)) => address,
     };
     let domain = address.domain();
     if domain.literal().is_some() {
-        return Verdict::Passed(format!("{domain} is an address"));
+        return Verdict::Sound(format!("{domain} is an address"));
     }
     if mta.world.directory.is_local(domain) {
-        return Verdict::Passed(format!("{domain} is ours"));
+        return Verdict::Sound(format!("{domain} is ours"));
     }
     match mta.world.resolver.mx(domain).await {
         Ok(answer) if answer.records.iter().any(Mx::is_null) => {
             let text = format!("The sender's domain {domain} takes no mail (null MX)");
             Verdict::Refused(Reply::new(550, EnhancedStatus::new(5, 7, 27), text))
         }
-        Ok(_) => Verdict::Passed(format!("{domain} has mail servers")),
+        Ok(_) => Verdict::Sound(format!("{domain} has mail servers")),
         // RFC 5321 §5.1: without MX records the domain is its own host.
         Err(DnsError::NoRecords { .. }) => match mta.world.resolver.addresses(domain).await {
-            Ok(_) => Verdict::Passed(format!("{domain} has an address")),
+            Ok(_) => Verdict::Sound(format!("{domain} has an address")),
             Err(error) => no(domain, &error),
         },
         Err(error) => no(domain, &error),
