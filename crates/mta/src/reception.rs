@@ -59,6 +59,8 @@ pub enum Service {
         /// Networks that may relay without a login.
         relay_from: Vec<Network>,
     },
+    /// Other MTAs of ours, by LMTP: for our own recipients only.
+    Lmtp,
     /// Authors.
     Submission,
 }
@@ -82,6 +84,7 @@ impl Reception {
     pub fn with_policy(mta: Arc<Mta>, config: ReceptionConfig, policy: Arc<Policy>) -> Arc<Self> {
         let (kind, mechanisms) = match config.service {
             Service::Smtp { .. } => (server::Kind::Mta, Vec::new()),
+            Service::Lmtp => (server::Kind::Lmtp, Vec::new()),
             Service::Submission => {
                 let names = sasl::offered().iter().map(|mechanism| mechanism.name().to_owned());
                 (server::Kind::Submission, names.collect())
@@ -120,7 +123,7 @@ impl Reception {
     fn may_relay(&self, peer: IpAddr) -> bool {
         match &self.config.service {
             Service::Smtp { relay_from } => relay_from.iter().any(|network| network.contains(peer)),
-            Service::Submission => false,
+            Service::Lmtp | Service::Submission => false,
         }
     }
 }

@@ -70,6 +70,11 @@ pub(crate) fn protocol(extended: bool, tls: bool, login: bool) -> &'static str {
     }
 }
 
+/// The keyword of LMTP for one of SMTP (RFC 3848).
+pub(crate) fn as_lmtp(protocol: &'static str) -> &'static str {
+    if protocol.ends_with('S') { "LMTPS" } else { "LMTP" }
+}
+
 /// The keyword for a transaction with SMTPUTF8 (RFC 6531 §4.3).
 pub(crate) fn with_utf8(protocol: &'static str) -> &'static str {
     match protocol {
@@ -77,6 +82,8 @@ pub(crate) fn with_utf8(protocol: &'static str) -> &'static str {
         "ESMTPS" => "UTF8SMTPS",
         "ESMTPA" => "UTF8SMTPA",
         "ESMTPSA" => "UTF8SMTPSA",
+        "LMTP" => "UTF8LMTP",
+        "LMTPS" => "UTF8LMTPS",
         // HELO has no extensions.
         other => other,
     }
@@ -123,6 +130,8 @@ mod tests {
         assert_eq!(protocol(true, true, true), "ESMTPSA");
         assert_eq!(protocol(true, true, false), "ESMTPS");
         assert_eq!(with_utf8(protocol(true, true, true)), "UTF8SMTPSA", "RFC 6531 §4.3");
+        assert_eq!(as_lmtp(protocol(true, true, false)), "LMTPS", "RFC 3848");
+        assert_eq!(with_utf8(as_lmtp(protocol(true, false, false))), "UTF8LMTP", "RFC 6531 §4.3");
         assert_eq!(with_utf8(protocol(true, false, false)), "UTF8SMTP", "RFC 6531 §4.3");
     }
 }

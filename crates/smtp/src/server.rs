@@ -10,7 +10,7 @@
 //!
 //! Each command is a file below `server/`.
 //!
-//! Standards: RFC 5321 §4.1 (commands), §4.3 (order), §4.5.3 (limits).
+//! Standards: RFC 5321 §4.1 (commands), §4.3 (order), §4.5.3 (limits), RFC 2033 (LMTP).
 //! Not here: TLS and timers (crate `platform`), who may do what (crate `mta`).
 
 mod bdat;
@@ -308,8 +308,12 @@ impl Session {
             ));
         }
         match verb {
+            Verb::Helo | Verb::Ehlo if self.is_lmtp() => {
+                self.wrong(command::other_greeting("LHLO"))
+            }
+            Verb::Lhlo if !self.is_lmtp() => self.wrong(command::other_greeting("EHLO")),
             Verb::Helo => self.hello(argument, Greeting::Helo),
-            Verb::Ehlo => self.hello(argument, Greeting::Ehlo),
+            Verb::Ehlo | Verb::Lhlo => self.hello(argument, Greeting::Ehlo),
             Verb::Mail => self.mail(argument),
             Verb::Rcpt => self.rcpt(argument),
             Verb::Auth => self.login(argument),
@@ -398,18 +402,36 @@ impl Session {
                 Reply::plain(354, "Send the message; end it with a line of one dot")
             }
             Question::ContentEnds | Question::Login => {
-                self.transaction = None;
-                said(250, EnhancedStatus::new(2, 0, 0), "Ok")
+                let usual = said(250, EnhancedStatus::new(2, 0, 0), "Ok");
+                self.end_transaction(&reply.unwrap_or(usual));
+                return;
             }
         };
         self.say(&reply.unwrap_or(usual));
+    }
+
+    fn is_lmtp(&self) -> bool {
+        self.config.kind == Kind::Lmtp
+    }
+
+    /// Says what became of the message: once, or in LMTP once for each accepted recipient
+    /// (RFC 2033 §4.2).
+    fn end_transaction(&mut self, reply: &Reply) {
+        let accepted = self.transaction.take().map_or(1, |transaction| transaction.accepted);
+        let times = if self.is_lmtp() { accepted } else { 1 };
+        for _ in 0..times {
+            self.say(reply);
+        }
     }
 
     /// A question was answered with no.
     fn refuse(&mut self, question: Question, reply: Reply) {
         match question {
             Question::Connect => self.phase = Phase::Refused,
-            Question::ContentEnds => self.transaction = None,
+            Question::ContentEnds if reply.code() != 421 => {
+                self.end_transaction(&reply);
+                return;
+            }
             Question::ContentBegins => {
                 let transaction = self.transaction.as_mut();
                 if let Some(chunk) = transaction.and_then(|it| it.first_chunk.take()) {

@@ -143,7 +143,7 @@ impl Incoming {
             return self.take_body(body);
         }
         match reception.config.service {
-            Service::Smtp { .. } if self.head.len() > HEAD_OCTETS_MAX => {
+            Service::Smtp { .. } | Service::Lmtp if self.head.len() > HEAD_OCTETS_MAX => {
                 self.end_head(reception, login)
             }
             Service::Submission if self.head.len() > SUBMISSION_HEAD_OCTETS_MAX => Err(Reply::new(

@@ -151,7 +151,8 @@ impl SmtpDrive {
     /// Whether the client is nobody whom we know.
     fn is_stranger(&self) -> bool {
         match self.reception.config.service {
-            Service::Submission => false,
+            // Who brings mail by LMTP is a server of ours.
+            Service::Submission | Service::Lmtp => false,
             Service::Smtp { .. } => {
                 self.login.is_none()
                     && !self.reception.may_relay(self.peer)

@@ -98,18 +98,17 @@ impl SmtpDrive {
     }
 
     fn open_content(&mut self) -> Result<(), Reply> {
+        let keyword = self.transaction.as_ref().map_or("SMTP", |open| self.keyword(&open.sender));
         let mta = &self.reception.mta;
         let Some(transaction) = &mut self.transaction else {
             return Err(Reply::new(503, EnhancedStatus::new(5, 5, 1), "Send MAIL first"));
         };
         let (id, at) = (mta.new_id(), mta.now());
-        let extended = self.hello.as_ref().is_some_and(|hello| hello.extended);
-        let keyword = trace::protocol(extended, self.tls.is_some(), self.login.is_some());
         let received = trace::received(&trace::Reception {
             helo: self.hello.as_ref().map_or("unknown", |hello| hello.name.as_str()),
             peer: self.peer,
             by: &mta.config.hostname,
-            protocol: if transaction.sender.smtputf8 { trace::with_utf8(keyword) } else { keyword },
+            protocol: keyword,
             tls: self.tls.as_ref(),
             id,
             only_recipient: match transaction.recipients.as_slice() {
@@ -235,13 +234,22 @@ impl SmtpDrive {
         (accept, announcement)
     }
 
-    fn origin(&self, sender: &server::Sender) -> Origin {
+    /// The transaction's keyword for `with` (RFC 3848, RFC 6531 §4.3).
+    fn keyword(&self, sender: &server::Sender) -> &'static str {
         let extended = self.hello.as_ref().is_some_and(|hello| hello.extended);
-        let keyword = trace::protocol(extended, self.tls.is_some(), self.login.is_some());
-        let protocol = if sender.smtputf8 { trace::with_utf8(keyword) } else { keyword };
+        let smtp = trace::protocol(extended, self.tls.is_some(), self.login.is_some());
+        let keyword = match self.reception.config.service {
+            Service::Lmtp => trace::as_lmtp(smtp),
+            _ => smtp,
+        };
+        if sender.smtputf8 { trace::with_utf8(keyword) } else { keyword }
+    }
+
+    fn origin(&self, sender: &server::Sender) -> Origin {
+        let protocol = self.keyword(sender);
         Origin {
             kind: match self.reception.config.service {
-                Service::Smtp { .. } => OriginKind::Reception,
+                Service::Smtp { .. } | Service::Lmtp => OriginKind::Reception,
                 Service::Submission => OriginKind::Submission,
             },
             peer: Some(self.peer),

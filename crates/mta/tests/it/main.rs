@@ -11,6 +11,8 @@ mod hosts;
 #[cfg(test)]
 mod journey;
 #[cfg(test)]
+mod lmtp;
+#[cfg(test)]
 mod peer;
 #[cfg(test)]
 mod policy;

@@ -97,7 +97,7 @@ fn services(config: &Config) -> Vec<(&'static str, u16)> {
             (Protocol::Submission, _) => "submission",
             (Protocol::Pop3, Security::Implicit) => "pop3s",
             (Protocol::Pop3, _) => "pop3",
-            (Protocol::Smtp, _) => continue,
+            (Protocol::Smtp | Protocol::Lmtp, _) => continue,
         };
         let open = listener.bind.iter().find(|at| !at.ip().is_loopback() && at.port() != 0);
         if let Some(address) = open

@@ -41,6 +41,8 @@ impl fmt::Display for Listener {
 pub(crate) enum Protocol {
     /// Mail from other servers.
     Smtp,
+    /// Mail for our users from our own other servers.
+    Lmtp,
     /// Mail from our users.
     Submission,
     /// Mail for our users.
@@ -52,6 +54,7 @@ impl Protocol {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Smtp => "smtp",
+            Self::Lmtp => "lmtp",
             Self::Submission => "submission",
             Self::Pop3 => "pop3",
         }
@@ -59,7 +62,7 @@ impl Protocol {
 
     /// Whether users log in.
     pub(super) fn has_login(self) -> bool {
-        !matches!(self, Self::Smtp)
+        !matches!(self, Self::Smtp | Self::Lmtp)
     }
 }
 
@@ -162,6 +165,13 @@ fn one(
         return Err(source.fault_in(span, "this listener has no address", remedy));
     }
     let bind = binds.iter().map(|text| address(text, source)).collect::<Result<_, _>>()?;
+    let smtp_port = |address: &&Spanned<String>| address.get_ref().ends_with(":25");
+    if protocol == Protocol::Lmtp
+        && let Some(address) = binds.iter().find(smtp_port)
+    {
+        let what = "port 25 is for SMTP, never for LMTP (RFC 2033 §5)";
+        return Err(source.fault(address, what, "choose another port, such as 24"));
+    }
     let relay_from = match &written.relay_from {
         None => Vec::new(),
         Some(networks) if protocol == Protocol::Smtp => {
@@ -169,10 +179,11 @@ fn one(
             networks.map(|text| network(text, Key::RelayFrom, source)).collect::<Result<_, _>>()?
         }
         Some(networks) => {
-            let what = format!(
-                "relay_from is for smtp listeners only; who uses {} logs in",
-                protocol.name()
-            );
+            let who = match protocol {
+                Protocol::Lmtp => "lmtp brings mail to our own users".to_owned(),
+                _ => format!("who uses {} logs in", protocol.name()),
+            };
+            let what = format!("relay_from is for smtp listeners only; {who}");
             return Err(source.fault(networks, what, "remove relay_from here"));
         }
     };
@@ -196,13 +207,13 @@ fn protocol(written: &Spanned<WrittenProtocol>, source: &Source<'_>) -> Result<P
         WrittenProtocol::Smtp => return Ok(Protocol::Smtp),
         WrittenProtocol::Submission => return Ok(Protocol::Submission),
         WrittenProtocol::Pop3 => return Ok(Protocol::Pop3),
-        WrittenProtocol::Lmtp => "lmtp",
+        WrittenProtocol::Lmtp => return Ok(Protocol::Lmtp),
         WrittenProtocol::Imap => "imap",
         WrittenProtocol::ManageSieve => "managesieve",
         WrittenProtocol::Http => "http",
     };
     let what = format!("protocol = {later:?}");
-    Err(source.later(written, what, "use smtp, submission or pop3, or remove this listener"))
+    Err(source.later(written, what, "use smtp, lmtp, submission or pop3, or remove this listener"))
 }
 
 fn address(written: &Spanned<String>, source: &Source<'_>) -> Result<SocketAddr, Fault> {

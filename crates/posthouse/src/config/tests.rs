@@ -172,16 +172,14 @@ fn what_does_not_exist_yet() {
         "[store]\nbackend = \"postgres\"\nurl = \"postgres://db\"",
         "[tls]\nmode = \"acme\"",
         "[[listener]]\nprotocol = \"imap\"\nbind = [\"127.0.0.1:143\"]\ntls = \"starttls\"",
-        "[[listener]]\nprotocol = \"lmtp\"\nbind = [\"127.0.0.1:24\"]\ntls = \"none\"",
         "[[listener]]\nprotocol = \"managesieve\"\nbind = [\"127.0.0.1:4190\"]\ntls = \"starttls\"",
         "[[listener]]\nprotocol = \"http\"\nbind = [\"127.0.0.1:80\"]\ntls = \"none\"",
     ]), @r#"
     backend = "postgres" is not available in this version (posthouse.toml:4:11): use backend = "sqlite"
     mode = "acme" is not available in this version (posthouse.toml:4:8): use mode = "files" with a certificate that you renew, or "self-signed"
-    protocol = "imap" is not available in this version (posthouse.toml:4:12): use smtp, submission or pop3, or remove this listener
-    protocol = "lmtp" is not available in this version (posthouse.toml:4:12): use smtp, submission or pop3, or remove this listener
-    protocol = "managesieve" is not available in this version (posthouse.toml:4:12): use smtp, submission or pop3, or remove this listener
-    protocol = "http" is not available in this version (posthouse.toml:4:12): use smtp, submission or pop3, or remove this listener
+    protocol = "imap" is not available in this version (posthouse.toml:4:12): use smtp, lmtp, submission or pop3, or remove this listener
+    protocol = "managesieve" is not available in this version (posthouse.toml:4:12): use smtp, lmtp, submission or pop3, or remove this listener
+    protocol = "http" is not available in this version (posthouse.toml:4:12): use smtp, lmtp, submission or pop3, or remove this listener
     "#);
 }
 
@@ -261,6 +259,8 @@ fn combinations_that_cannot_be() {
         &format!("{smtp}[\"0.0.0.0:25\", \"[::]:25\"]"),
         &format!("{smtp}[\"127.0.0.1:0\", \"127.0.0.1:0\"]"),
         &format!("{pop3}[\"127.0.0.1:110\"]\ntls = \"implicit\"\nrelay_from = [\"10.0.0.0/8\"]"),
+        "[[listener]]\nprotocol = \"lmtp\"\ntls = \"none\"\nbind = [\"127.0.0.1:25\"]",
+        "[[listener]]\nprotocol = \"lmtp\"\ntls = \"none\"\nbind = [\"127.0.0.1:24\"]",
         &format!("{pop3}[\"127.0.0.1:110\"]\ntls = \"none\""),
         &format!("{pop3}[\"127.0.0.1:110\"]\ntls = \"none\"\n[auth]\nallow_cleartext = true"),
         &format!("{pop3}[\"0.0.0.0:110\"]\ntls = \"starttls\"\n[auth]\nallow_cleartext = true"),
@@ -278,6 +278,8 @@ fn combinations_that_cannot_be() {
     accepted
     accepted
     relay_from is for smtp listeners only; who uses pop3 logs in (posthouse.toml:7:14): remove relay_from here
+    port 25 is for SMTP, never for LMTP (RFC 2033 §5) (posthouse.toml:6:9): choose another port, such as 24
+    accepted
     nobody could log in to this pop3 listener: it has no TLS, and allow_cleartext is false (posthouse.toml:3:1): set tls = "starttls" or "implicit", or, on loopback, allow_cleartext = true under [auth]
     accepted
     allow_cleartext = true, but the pop3 listener on 0.0.0.0:110 can be reached from elsewhere, and passwords could be read on the way (posthouse.toml:8:19): set it to false, or bind that listener to 127.0.0.1

@@ -89,7 +89,9 @@ impl Listeners {
         };
         for (listener, socket) in self.bound {
             match listener.protocol {
-                Protocol::Smtp | Protocol::Submission => desk.smtp(&listener, socket)?,
+                Protocol::Smtp | Protocol::Lmtp | Protocol::Submission => {
+                    desk.smtp(&listener, socket)?;
+                }
                 Protocol::Pop3 => desk.pop3(&listener, socket)?,
             }
         }
@@ -151,8 +153,10 @@ impl Desk<'_> {
     }
 
     fn service(&self, listener: &config::Listener) -> Result<Service, Failure> {
-        if listener.protocol == Protocol::Submission {
-            return Ok(Service::Submission);
+        match listener.protocol {
+            Protocol::Submission => return Ok(Service::Submission),
+            Protocol::Lmtp => return Ok(Service::Lmtp),
+            Protocol::Smtp | Protocol::Pop3 => {}
         }
         Ok(Service::Smtp { relay_from: self.networks("relay_from", &listener.relay_from)? })
     }

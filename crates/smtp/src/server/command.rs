@@ -13,6 +13,7 @@ use crate::reply::Reply;
 pub(super) enum Verb {
     Helo,
     Ehlo,
+    Lhlo,
     Mail,
     Rcpt,
     Data,
@@ -30,9 +31,10 @@ pub(super) enum Verb {
 }
 
 /// Every verb as it is written.
-const VERBS: [(&str, Verb); 23] = [
+const VERBS: [(&str, Verb); 24] = [
     ("HELO", Verb::Helo),
     ("EHLO", Verb::Ehlo),
+    ("LHLO", Verb::Lhlo),
     ("MAIL", Verb::Mail),
     ("RCPT", Verb::Rcpt),
     ("DATA", Verb::Data),
@@ -81,6 +83,11 @@ pub(super) fn split(line: &[u8]) -> Result<(Verb, &str), Reply> {
 
 /// How a TLS handshake begins: a record of type 22, version 3.x (RFC 8446 §5.1).
 pub(super) const TLS_HELLO: [u8; 2] = [22, 3];
+
+/// RFC 2033 §4.1: each of the two protocols has a greeting of its own.
+pub(super) fn other_greeting(wanted: &str) -> Reply {
+    Reply::new(500, EnhancedStatus::new(5, 5, 1), format!("Send {wanted} here"))
+}
 
 pub(super) fn foreign_protocol() -> Reply {
     Reply::new(421, EnhancedStatus::new(5, 5, 1), "This is SMTP without implicit TLS, not HTTP")

@@ -1,6 +1,6 @@
 //! What a server session is told before it starts: who we are and what we offer.
 //!
-//! Standards: RFC 5321 §4.1.1.1 (EHLO keywords), RFC 6409 (submission).
+//! Standards: RFC 5321 §4.1.1.1 (EHLO keywords), RFC 6409 (submission), RFC 2033 (LMTP).
 //! Not here: who may do what (crate `mta`).
 
 use crate::AuthInClear;
@@ -34,6 +34,8 @@ pub enum Kind {
     Mta,
     /// Mail from authors (ports 587 and 465): MAIL needs a login (RFC 6409 §4.3).
     Submission,
+    /// Mail for our own recipients, with a reply for each at the end (RFC 2033).
+    Lmtp,
 }
 
 /// Encryption of a connection at its start.

@@ -9,7 +9,7 @@
 use envelope::EnhancedStatus;
 
 use super::bdat::{Chunk, LineEndCheck};
-use super::{Event, Fault, Interrupt, Phase, Question, Session};
+use super::{Event, Fault, Interrupt, Kind, Phase, Question, Session};
 use crate::dots::Unstuffer;
 use crate::limits::{CONTENT_PROGRESS_OCTETS, REFUSED_CONTENT_OCTETS_MAX};
 use crate::reply::Reply;
@@ -129,7 +129,9 @@ impl Session {
         }
         // Not counted as an error: a pipelining client cannot know (RFC 2920 §3.1).
         let text = "No valid recipients, nothing to send";
-        self.say(&Reply::new(554, EnhancedStatus::new(5, 5, 1), text))
+        // RFC 2033 §4.2 has a code of its own.
+        let code = if self.config.kind == Kind::Lmtp { 503 } else { 554 };
+        self.say(&Reply::new(code, EnhancedStatus::new(5, 5, 1), text))
     }
 
     /// Reads content. `None` when the input ran dry.
@@ -160,14 +162,20 @@ impl Session {
     fn content_pauses(&mut self) -> Option<Event> {
         let content = self.transaction.as_ref()?.content.as_ref()?;
         let fault = content.fault();
-        if fault.is_none() && content.goes_on() {
+        let goes_on = content.goes_on();
+        if fault.is_none() && goes_on {
             return self.chunk_ends();
         }
         self.phase = Phase::Command;
         let event = Event::ContentEnds { fault };
         let Some(fault) = fault else { return Some(self.ask(Question::ContentEnds, event)) };
-        self.transaction = None;
-        self.say(&fault.reply());
+        if goes_on {
+            // In LMTP too a chunk in the middle has one reply (RFC 2033 §4.3).
+            self.transaction = None;
+            self.say(&fault.reply());
+        } else {
+            self.end_transaction(&fault.reply());
+        }
         Some(event)
     }
 }

@@ -7,7 +7,7 @@
 
 use envelope::{Domain, EnhancedStatus};
 
-use super::{Event, Greeting, Hello, Question, Session, Tls};
+use super::{Event, Greeting, Hello, Kind, Question, Session, Tls};
 use crate::AuthInClear;
 use crate::reply::Reply;
 
@@ -17,7 +17,11 @@ impl Session {
         // Some clients write the root's dot.
         // It comes before SMTPUTF8 can be asked for, so it is in A-labels (RFC 6531 §3.7.1).
         if !name.is_ascii() || Domain::parse(name.strip_suffix('.').unwrap_or(name)).is_err() {
-            let verb = if extended { "EHLO" } else { "HELO" };
+            let verb = match self.config.kind {
+                Kind::Lmtp => "LHLO",
+                _ if extended => "EHLO",
+                _ => "HELO",
+            };
             let text = format!("Use {verb} with your host name or [address]");
             return self.wrong(Reply::new(501, EnhancedStatus::new(5, 5, 4), text));
         }

@@ -11,4 +11,5 @@ mod converse;
 mod dialogs;
 mod framing;
 mod linear;
+mod lmtp;
 mod vectors;
