@@ -16,7 +16,7 @@ use store::{AccountId, Note, Store, StoreError, SubmissionId};
 /// Notes with cards have keys that begin so.
 const KEY: &str = "card/";
 /// The form of the note. Another one is not read.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// A message in short.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,7 +31,7 @@ pub struct Card {
     pub cc: Vec<Mailbox>,
     /// The Subject, decoded; empty where there is none.
     pub subject: String,
-    /// Part ids of the attachments.
+    /// Numbers of the attachments: parts, and files in texts.
     pub attachments: Vec<String>,
 }
 
@@ -46,7 +46,7 @@ impl Card {
             to: all(header.to()),
             cc: all(header.cc()),
             subject: header.subject().unwrap_or_default().to_string(),
-            attachments: message.attachments().iter().map(message::Part::id).collect(),
+            attachments: message.attached().iter().map(message::Piece::id).collect(),
         }
     }
 
@@ -94,12 +94,14 @@ mod tests {
     #[test]
     fn cards_come_back_and_other_versions_are_not_read() {
         let content = "From: Ada <ada@example.org>\r\nTo: b@c, d@e\r\nSubject: x\r\n\
-            Date: Wed, 25 Nov 2026 03:04:05 +0100\r\n\r\ntext\r\n";
+            Date: Wed, 25 Nov 2026 03:04:05 +0100\r\n\r\n\
+            text\r\nbegin 644 x\r\n#0V%T\r\nend\r\n";
         let card = Card::of_content(content.as_bytes());
+        assert_eq!(card.attachments, ["1/1"], "files in texts are attached");
         let id: SubmissionId = "01ARZ3NDEKTSV4RRFFQ69G5FAV".parse().unwrap();
         let mut note = card.note(AccountId(1), id);
         assert_eq!(read(&note), Some((id, card)));
-        note.value = note.value.map(|text| text.replace("\"version\":1", "\"version\":2"));
+        note.value = note.value.map(|text| text.replace("\"version\":2", "\"version\":3"));
         assert_eq!(read(&note), None);
     }
 }

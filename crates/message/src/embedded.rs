@@ -1,24 +1,26 @@
 //! Files in the middle of a text, as mail had them before MIME and newsgroups still have them.
 //!
 //! They are no parts: the tree and the section numbers of IMAP know nothing of them. A file is
-//! named after its part and counted from 1 in it: `1/2`.
+//! named after its part and counted from 1 in it: `1/2`. The [text to
+//! show](Message::text_to_show) has a line with the name of the file in its place.
 //!
 //! Standards: none; `uuencode` in POSIX.1, yEnc draft 1.3.
 //! Not here: the encodings (module `transfer`).
 
+mod search;
+
 use std::borrow::Cow;
 use std::ops::Range;
 
-use memchr::{memchr, memmem};
+pub(crate) use self::search::{Found, find};
 
-use crate::charset::decode_unlabelled;
 use crate::content::TransferEncoding;
 use crate::file_name::safe_file_name;
 use crate::message::Message;
 use crate::part::{Part, PartKind};
 use crate::transfer::{Decoded, uuencode, yenc};
 
-/// Files found in one part; more are no letter.
+/// Files found in one part, those in quoted lines among them; more are no letter.
 pub const EMBEDDED_FILES_MAX: usize = 1_000;
 
 /// How a file stands in a text.
@@ -27,6 +29,8 @@ pub const EMBEDDED_FILES_MAX: usize = 1_000;
 pub enum EmbeddedEncoding {
     /// `begin 644 NAME` … `end`.
     Uuencode,
+    /// `begin-base64 644 NAME` … `====`.
+    Base64,
     /// `=ybegin …` … `=yend …`.
     Yenc,
 }
@@ -36,6 +40,7 @@ impl EmbeddedEncoding {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Uuencode => "uuencode",
+            Self::Base64 => "begin-base64",
             Self::Yenc => "yenc",
         }
     }
@@ -93,7 +98,9 @@ impl EmbeddedFile<'_> {
     /// The file, and what is wrong with it; never much longer than its lines.
     pub fn decoded(&self) -> Decoded {
         match self.encoding {
-            EmbeddedEncoding::Uuencode => uuencode::decode_with_damage(&self.encoded),
+            EmbeddedEncoding::Uuencode | EmbeddedEncoding::Base64 => {
+                uuencode::decode_with_damage(&self.encoded)
+            }
             EmbeddedEncoding::Yenc => yenc::decode_all(&self.encoded),
         }
     }
@@ -115,19 +122,23 @@ impl Message<'_> {
 }
 
 impl<'a> Part<'a> {
-    /// The files in its text, at most [`EMBEDDED_FILES_MAX`].
-    pub fn embedded_files(&self) -> Vec<EmbeddedFile<'a>> {
+    /// Whether its body is a text with files in the midst of it, and not one encoded file.
+    pub(crate) fn may_embed_files(&self) -> bool {
         let content_type = self.content_type();
         let is_text = content_type.main() == "text" && content_type.sub() != "html";
-        if self.kind() != PartKind::Leaf
-            || !is_text
-            || self.transfer_encoding() == TransferEncoding::Uuencode
-        {
+        self.kind() == PartKind::Leaf
+            && is_text
+            && self.transfer_encoding() != TransferEncoding::Uuencode
+    }
+
+    /// The files in its text, at most [`EMBEDDED_FILES_MAX`]; not those in quoted lines.
+    pub fn embedded_files(&self) -> Vec<EmbeddedFile<'a>> {
+        if !self.may_embed_files() {
             return Vec::new();
         }
         let octets = self.decoded();
-        let found = find(&octets);
-        let files = found.into_iter().enumerate().map(|(index, one)| EmbeddedFile {
+        let found = find(&octets).into_iter().filter(|one| one.marks == 0);
+        let files = found.enumerate().map(|(index, one)| EmbeddedFile {
             id: format!("{}/{}", self.id(), index + 1),
             encoding: one.encoding,
             name: one.name,
@@ -143,104 +154,6 @@ impl<'a> Part<'a> {
         });
         files.collect()
     }
-}
-
-struct Found {
-    encoding: EmbeddedEncoding,
-    name: String,
-    range: Range<usize>,
-}
-
-/// Both encodings say `begin `; what is no file costs no more than its lines.
-fn find(text: &[u8]) -> Vec<Found> {
-    let mut files = Vec::new();
-    let mut after = 0;
-    for at in memmem::find_iter(text, b"begin ") {
-        if at < after || files.len() >= EMBEDDED_FILES_MAX {
-            continue;
-        }
-        let before = text.get(..at).unwrap_or_default();
-        let is_line_start = |before: &[u8]| before.is_empty() || before.ends_with(b"\n");
-        let found = if is_line_start(before) {
-            uuencoded(text, at)
-        } else if before.strip_suffix(b"=y").is_some_and(is_line_start) {
-            yencoded(text, at - 2)
-        } else {
-            None
-        };
-        if let Some(found) = found {
-            after = found.range.end;
-            files.push(found);
-        }
-    }
-    files
-}
-
-/// The line at a place, without its end, and where the next one is.
-fn line_at(text: &[u8], start: usize) -> (&[u8], usize) {
-    let rest = text.get(start..).unwrap_or_default();
-    let length = memchr(b'\n', rest).map_or(rest.len(), |end| end + 1);
-    (rest.get(..length).unwrap_or_default().trim_ascii_end(), start + length)
-}
-
-fn uuencoded(text: &[u8], start: usize) -> Option<Found> {
-    let (first, mut at) = line_at(text, start);
-    let mut words = first.strip_prefix(b"begin ")?.splitn(2, |octet| *octet == b' ');
-    let (mode, name) = (words.next()?, words.next()?.trim_ascii());
-    let is_mode =
-        matches!(mode.len(), 3 | 4) && mode.iter().all(|digit| matches!(digit, b'0'..=b'7'));
-    if !is_mode || name.is_empty() {
-        return None;
-    }
-    let mut is_file = false;
-    while at < text.len() {
-        let (line, next) = line_at(text, at);
-        if line == b"end" {
-            (is_file, at) = (true, next);
-            break;
-        }
-        if !uuencode::is_line(line) {
-            break;
-        }
-        is_file |= line.len() > 1;
-        at = next;
-    }
-    let name = decode_unlabelled(name).into_owned();
-    is_file.then_some(Found { encoding: EmbeddedEncoding::Uuencode, name, range: start..at })
-}
-
-fn yencoded(text: &[u8], start: usize) -> Option<Found> {
-    let (first, data) = line_at(text, start);
-    let is_number = |name| {
-        yenc::value(first, name)
-            .is_some_and(|digits| digits.bytes().all(|octet| octet.is_ascii_digit()))
-    };
-    if !is_number("line") || !is_number("size") {
-        return None;
-    }
-    // The name stands last and may have spaces.
-    let name_at = memmem::find(first, b" name=")? + b" name=".len();
-    let name = first.get(name_at..)?.trim_ascii();
-    let name = name.strip_prefix(b"\"").and_then(|name| name.strip_suffix(b"\"")).unwrap_or(name);
-    if name.is_empty() {
-        return None;
-    }
-    let rest = text.get(data.saturating_sub(1)..).unwrap_or_default();
-    let mut end = text.len();
-    for at in memmem::find_iter(rest, b"\n=y") {
-        let line = data + at;
-        let control = text.get(line..).unwrap_or_default();
-        if control.starts_with(b"=yend") {
-            end = line_at(text, line).1;
-            break;
-        }
-        if control.starts_with(b"=ybegin ") {
-            end = line;
-            break;
-        }
-    }
-    let name = decode_unlabelled(name).into_owned();
-    Some(Found { encoding: EmbeddedEncoding::Yenc, name, range: start..end })
 }
 
 #[cfg(test)]

@@ -20,6 +20,7 @@ use serde::{Serialize, Serializer};
 use sha2::{Digest as _, Sha256};
 
 use crate::address::{AddressList, Mailbox};
+use crate::attached::Piece;
 use crate::embedded::EmbeddedFile;
 use crate::header::Field;
 use crate::message::Message;
@@ -92,22 +93,12 @@ pub fn show<'m>(
         View::Text => Shown::Lines(plain::text(message)),
         View::Defects => Shown::Lines(plain::defects(message, paint)),
         View::Part(id) => {
-            let octets = message.part(id).map(|part| part.decoded()).or_else(|| {
-                message.embedded_file(id).map(|file| Cow::Owned(file.decoded().octets))
-            });
-            Shown::Octets(octets.ok_or_else(|| no_such_part(message, id))?)
+            let piece = message.piece(id);
+            let no_such_part = || NoSuchPart { part: id.clone(), parts: message.piece_ids() };
+            Shown::Octets(piece.ok_or_else(no_such_part)?.octets())
         }
         View::Reprint => Shown::Octets(Cow::Owned(reprint(message))),
     })
-}
-
-fn no_such_part(message: &Message<'_>, id: &str) -> NoSuchPart {
-    let mut parts = Vec::new();
-    for part in message.parts() {
-        parts.extend(Some(part.id()).filter(|id| !id.is_empty()));
-        parts.extend(part.embedded_files().iter().map(|file| file.id().to_owned()));
-    }
-    NoSuchPart { part: id.to_owned(), parts }
 }
 
 /// Puts the pieces that the message was cut into together again.
@@ -171,18 +162,11 @@ impl<'m> Inspection<'m> {
             root: PartFacts::new(&message.root(), encoded),
             text: message.text_to_show(),
             html: message.html(),
-            attachments: attachments(message),
+            attachments: message.attached().iter().map(Piece::id).collect(),
             report: report::read(message).map(ReportFacts::new),
             defects: DefectFacts::all(message),
         }
     }
-}
-
-/// What is attached: parts, then files in texts.
-fn attachments(message: &Message<'_>) -> Vec<String> {
-    let mut ids: Vec<_> = message.attachments().iter().map(Part::id).collect();
-    ids.extend(message.embedded_files().iter().map(|file| file.id().to_owned()));
-    ids
 }
 
 fn mailboxes(list: &AddressList) -> Vec<Mailbox> {

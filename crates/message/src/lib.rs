@@ -31,6 +31,7 @@
 //! Not here: the envelope (crate `envelope`), signatures (crate `verdict`), storage.
 
 mod address;
+mod attached;
 mod authentication;
 mod charset;
 mod content;
@@ -59,6 +60,7 @@ mod view;
 mod write;
 
 pub use crate::address::{ADDRESSES_MAX, AddressList, Addressee, Group, Mailbox};
+pub use crate::attached::Piece;
 pub use crate::authentication::{
     AuthenticationMethod, AuthenticationProperty, AuthenticationResult, AuthenticationResults,
     AuthenticationVerdict, PROPERTIES_MAX, RESULTS_MAX,

@@ -9,6 +9,7 @@ mod conversation;
 mod flowed;
 mod html;
 mod letter;
+mod plain;
 
 pub use self::automation::Automation;
 pub use self::conversation::{BaseSubject, ReplyAddresses};
@@ -64,17 +65,18 @@ impl Message<'_> {
     }
 
     /// The text to show to people, with LF line ends: plain text where there is some,
-    /// otherwise what HTML says, without its markup.
+    /// otherwise what HTML says, without its markup. Where a file was embedded, its name stands
+    /// in brackets: `[cat.txt]`; see [`embedded_files`](Self::embedded_files).
     pub fn text_to_show(&self) -> String {
         let mut shown = String::new();
         for part in self.body_parts().text {
             let content_type = part.content_type();
-            let Some(text) = part.text() else { continue };
             let text = if content_type.is("text", "html") {
-                html::to_text(&text)
+                part.text().map(|text| html::to_text(&text))
             } else {
-                flowed::joined(&text, &content_type)
+                plain::shown(&part, &content_type)
             };
+            let Some(text) = text else { continue };
             if !shown.is_empty() && !text.is_empty() && !shown.ends_with("\n\n") {
                 shown.push('\n');
             }

@@ -39,10 +39,11 @@ fn folder() -> tempfile::TempDir {
 fn each_option_has_its_answer() {
     let folder = folder();
     type Row<'t> = (&'t [&'t str], i32, &'t [u8], &'t str, &'t str);
-    let table: [Row<'_>; 15] = [
+    let table: [Row<'_>; 16] = [
         (&["a.eml", "--text"], 0, b"Hi!\n", "", "text"),
         (&["a.eml", "--part", "1"], 0, b"Hi!\r\n", "", "decoded octets"),
         (&["old.eml", "--part", "1/1"], 0, b"Cat", "", "a file in a text"),
+        (&["old.eml", "--text"], 0, b"See\n[cat.txt]\n", "", "its name in the text"),
         (&["a.eml", "--tree"], 0, b"1 text/plain  5 B  base64\n", "", "no colour in a pipe"),
         (&["a.eml", "--defects"], 0, b"", "no defects", "nothing wrong"),
         (&["-q", "a.eml", "--defects"], 0, b"", "", "nothing said"),

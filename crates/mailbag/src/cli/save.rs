@@ -7,7 +7,7 @@ use mailbag::{Exit, Fault};
 use message::{Message, safe_file_name};
 use platform::Disk;
 
-use super::show::part;
+use super::show::piece;
 use super::terminal::{print, visible_line};
 use super::trouble::Trouble;
 use super::{Context, PathArgument};
@@ -19,7 +19,7 @@ const NAMES_MAX: u32 = 1000;
 pub(crate) struct Options {
     /// The message's id, or the end of it.
     id: String,
-    /// Only this part, decoded; `mailbag show ID` lists them.
+    /// Only this part, or file in a text, decoded; `mailbag show ID` lists them.
     #[arg(long, value_name = "N")]
     part: Option<String>,
     /// The folder, which must be there.
@@ -43,9 +43,9 @@ pub(crate) async fn run(context: &Context, options: Options) -> Result<Exit, Tro
             save(&*context.world.disk, &options.to, &name, &content)?
         }
         Some(id) => {
-            let part = part(&message, id)?;
-            let name = part.file_name().unwrap_or_else(|| format!("part-{id}"));
-            save(&*context.world.disk, &options.to, &name, &part.decoded())?
+            let piece = piece(&message, id)?;
+            let name = piece.file_name().unwrap_or_else(|| format!("part-{id}"));
+            save(&*context.world.disk, &options.to, &name, &piece.octets())?
         }
     };
     print(format!("{}\n", visible_line(&path.display().to_string())).as_bytes())?;

@@ -4,7 +4,7 @@ use mailbag::card::Card;
 use mailbag::local::Letter;
 use mailbag::moment;
 use mailbag::{Exit, Fault};
-use message::{DateTime, Mailbox, Message, Part};
+use message::{DateTime, Mailbox, Message, Piece};
 use store::{Flag, FlagChange, Flags};
 
 use super::Context;
@@ -52,12 +52,12 @@ pub(crate) async fn run(context: &Context, options: Options) -> Result<Exit, Tro
         return octets(content.get(message.root().header_range()).unwrap_or_default());
     }
     if let Some(id) = &what.part {
-        return octets(&part(&message, id)?.decoded());
+        return octets(&piece(&message, id)?.octets());
     }
     if what.html {
         let html = message
             .html()
-            .ok_or(Fault::NoSuchPart { part: "HTML".to_owned(), parts: part_ids(&message) })?;
+            .ok_or(Fault::NoSuchPart { part: "HTML".to_owned(), parts: message.piece_ids() })?;
         return octets(html.as_bytes());
     }
     let text = visible(&message.text_to_show());
@@ -92,15 +92,11 @@ fn with_line_end(mut text: String) -> String {
     text
 }
 
-/// A part by its id.
-pub(crate) fn part<'m>(message: &'m Message<'_>, id: &str) -> Result<Part<'m>, Fault> {
+/// A part, or a file in a text, by its number.
+pub(crate) fn piece<'m>(message: &'m Message<'_>, id: &str) -> Result<Piece<'m>, Fault> {
     message
-        .part(id)
-        .ok_or_else(|| Fault::NoSuchPart { part: id.to_owned(), parts: part_ids(message) })
-}
-
-fn part_ids(message: &Message<'_>) -> Vec<String> {
-    message.parts().map(|part| part.id()).filter(|id| !id.is_empty()).collect()
+        .piece(id)
+        .ok_or_else(|| Fault::NoSuchPart { part: id.to_owned(), parts: message.piece_ids() })
 }
 
 /// The fields that people look at, and the attachments.
@@ -123,13 +119,11 @@ fn summary(letter: &Letter, message: &Message<'_>) -> String {
     field("Subject", subject);
     field("Mailbox", &format!("{} of {}", letter.mailbox, letter.account));
     field("Id", &letter.entry.submission.to_string());
-    for part in message.attachments() {
-        let name = part.declared_file_name().map(|name| format!("{name}, ")).unwrap_or_default();
-        let size = part.decoded().len();
-        let kind = part.content_type();
-        let (main, sub) = (kind.main(), kind.sub());
-        let line = format!("part {}: {name}{main}/{sub}, {size} octets", part.id());
-        field("Attached", &line);
+    for piece in message.attached() {
+        let form = piece.form();
+        let name = piece.file_name().map(|name| format!("{name}, ")).unwrap_or_default();
+        let size = piece.octets().len();
+        field("Attached", &format!("part {}: {name}{form}, {size} octets", piece.id()));
     }
     text
 }

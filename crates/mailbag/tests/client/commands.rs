@@ -109,7 +109,8 @@ impl User {
 
 const LETTER: &str = "From: =?utf-8?q?Bj=C3=B6rn?= <bjorn@example.net>\r\nTo: ada@example.org\r\n\
     Subject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\r\nDate: Wed, 25 Nov 2026 03:04:05 +0100\r\n\
-    Content-Type: multipart/mixed; boundary=x\r\n\r\n--x\r\n\r\nHello \x1b[31mred\r\n--x\r\n\
+    Content-Type: multipart/mixed; boundary=x\r\n\r\n--x\r\n\r\nHello \x1b[31mred\r\n\
+    begin 644 ../cat.txt\r\n#0V%T\r\n`\r\nend\r\n--x\r\n\
     Content-Type: application/octet-stream\r\nContent-Disposition: attachment; filename=\"../../a.bin\"\r\n\
     Content-Transfer-Encoding: base64\r\n\r\nldw7WA==\r\n--x--\r\n";
 
@@ -131,7 +132,7 @@ async fn mail_is_received_listed_shown_and_saved() {
     assert_eq!(letter["account"], ADDRESS);
     assert_eq!(letter["subject"], "Grüße");
     assert_eq!(letter["from"][0]["name"], "Björn");
-    assert_eq!(letter["attachments"], serde_json::json!(["2"]));
+    assert_eq!(letter["attachments"], serde_json::json!(["2", "1/1"]));
     assert_eq!(letter["flags"], serde_json::json!([]));
     assert_eq!(user.list("is:unread from:björn").await.len(), 1);
     let none = user.run(&["list", "from:nobody"]).await;
@@ -142,7 +143,11 @@ async fn mail_is_received_listed_shown_and_saved() {
     assert_eq!(raw.out, LETTER, "octet for octet");
     let shown = user.run(&["show", &id[18..]]).await;
     assert!(shown.out.contains("Subject:  Grüße\n"), "{}", shown.out);
-    assert!(shown.out.contains("Hello \u{241b}[31mred\n"), "{}", shown.out);
+    assert!(shown.out.ends_with("Hello \u{241b}[31mred\n[cat.txt]\n"), "{}", shown.out);
+    for line in ["part 2: a.bin, application/octet-stream, 4", "part 1/1: cat.txt, uuencode, 3"] {
+        assert!(shown.out.contains(&format!("Attached: {line} octets\n")), "{}", shown.out);
+    }
+    assert_eq!(user.run(&["show", id, "--part", "1/1"]).await.out, "Cat");
     assert!(user.list("is:unread").await.is_empty(), "it has been read");
     let headers = user.run(&["show", id, "--headers"]).await;
     assert!(headers.out.ends_with("boundary=x\r\n\r\n"), "{}", headers.out);
@@ -150,16 +155,17 @@ async fn mail_is_received_listed_shown_and_saved() {
     let folder = user.post.folder.path().join("saved");
     std::fs::create_dir(&folder).unwrap();
     let to = folder.to_str().unwrap();
-    for name in ["a.bin", "a (2).bin"] {
-        let saved = user.run(&["save", id, "--part", "2", "--to", to]).await;
+    let octets: &[u8] = &[0x95, 0xdc, 0x3b, 0x58];
+    let saves = [("2", "a.bin", octets), ("2", "a (2).bin", octets), ("1/1", "cat.txt", b"Cat")];
+    for (part, name, octets) in saves {
+        let saved = user.run(&["save", id, "--part", part, "--to", to]).await;
         assert_eq!(saved.code, Some(0), "{}", saved.err);
         assert_eq!(Path::new(saved.out.trim_end()), folder.join(name));
-        let octets = tokio::fs::read(folder.join(name)).await.unwrap();
-        assert_eq!(octets, [0x95, 0xdc, 0x3b, 0x58]);
+        assert_eq!(tokio::fs::read(folder.join(name)).await.unwrap(), octets);
     }
     let missing = user.run(&["show", id, "--part", "9"]).await;
     assert_eq!(missing.code, Some(3));
-    assert_eq!(missing.err, "error: the message has no part \"9\": it has 1, 2\n");
+    assert_eq!(missing.err, "error: the message has no part \"9\": it has 1, 1/1, 2\n");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -12,7 +12,7 @@ fn files_are_found_where_they_are() {
     type File<'t> = (&'t str, &'t str, &'t [u8]);
     type Row<'t> = (&'t [&'t [u8]], &'t [File<'t>], &'t str);
     #[rustfmt::skip]
-    let table: [Row<'_>; 14] = [
+    let table: [Row<'_>; 17] = [
         (&[uu], &[("1/1", "cat.txt", b"Cat")], "alone"),
         (&[b"Hi!\r\n", uu, b"Bye\r\n", YENC, b"."], &[("1/1", "cat.txt", b"Cat"), ("1/2", "a cat.txt", b"Cat")], "among words"),
         (&[b"begin 644 ../../etc/x\n#0V%T\nend\n"], &[("1/1", "x", b"Cat")], "a name of a path"),
@@ -20,11 +20,14 @@ fn files_are_found_where_they_are() {
         (&[b"begin 644 x\n`\nend\n"], &[("1/1", "x", b"")], "an empty file"),
         (&[YENC, YENC], &[("1/1", "a cat.txt", b"Cat"), ("1/2", "a cat.txt", b"Cat")], "two"),
         (&[&YENC[..45], YENC], &[("1/1", "a cat.txt", b"Cat"), ("1/2", "a cat.txt", b"Cat")], "the first has no end"),
+        (&[b"begin-base64 644 x y\nQ2F0\n====\n"], &[("1/1", "x y", b"Cat")], "base64"),
+        (&[b"begin-base64 644 x\nQ2F0\nand so on\n"], &[("1/1", "x", b"Cat")], "base64 not ended"),
+        (&[b"begin-base64 644 x\n====\n"], &[("1/1", "x", b"")], "an empty file in base64"),
         (&[b"begin 644 x\nwith words\nend\n"], &[], "words are no octets"),
         (&[b"begin 644 x\n\nWe begin again.\n"], &[], "an empty line is no file"),
         (&[b"begin the day\n#0V%T\nend\n"], &[], "no mode"),
         (&[b"begin 644\n#0V%T\nend\n"], &[], "no name"),
-        (&[b"> begin 644 x\n> #0V%T\n> end\n"], &[], "quoted"),
+        (&[b"> begin 644 x\n> #0V%T\n> end\n"], &[], "what is quoted is not attached"),
         (&[b"=ybegin line=x size=3 name=a\nm\n=yend size=3\n"], &[], "no number"),
         (&[b"x =ybegin line=1 size=3 name=a\nm\n=yend size=3\n"], &[], "not at a line's start"),
     ];
@@ -77,10 +80,11 @@ fn damage_is_a_defect_with_its_place() {
     let from = "From: a@b\r\nDate: Mon, 23 Nov 2026 10:00:00 +0100\r\n";
     type Row<'t> = (&'t str, &'t [u8], &'t [(DefectCode, usize)], &'t str);
     #[rustfmt::skip]
-    let table: [Row<'_>; 5] = [
+    let table: [Row<'_>; 6] = [
         ("", UU.as_bytes(), &[], "whole"),
         ("", b"begin 644 x\r\n#0V%T\r\nwords\r\n", &[(DefectCode::TruncatedUuencode, 20)], "no end"),
         ("", b"begin 644 x\r\n&0V%T\r\n`\r\nend\r\n", &[(DefectCode::BadUuencode, 13)], "short"),
+        ("", b"begin-base64 644 x\r\nQ2F0\r\n", &[(DefectCode::TruncatedBase64, 26)], "no end of base64"),
         ("Content-Transfer-Encoding: 8bit\r\n", b"=ybegin line=1 size=3 name=a\r\nm\r\n=yend size=3\r\n",
             &[(DefectCode::WrongYencSize, 33)], "the place of the last line"),
         ("Content-Transfer-Encoding: base64\r\n", b"YmVnaW4gNjQ0IHgKIzBWJVQK", &[(DefectCode::TruncatedUuencode, 0)], "the place of the part"),

@@ -1,16 +1,25 @@
 //! Uuencode, as old mail has it: read only.
 //!
-//! Standards: none; the format of `uuencode` in POSIX.1.
+//! ```text
+//!   begin 644 NAME          begin-base64 644 NAME
+//!   #0V%T                   Q2F0
+//!   end                     ====
+//! ```
+//!
+//! Standards: none; the formats of `uuencode` in POSIX.1.
 //! Not here: writing it; finding files in text (module `embedded`).
 
 use std::borrow::Cow;
 
-use super::{Damage, Decoded};
+use super::{Damage, Decoded, base64};
 use crate::defect::DefectCode;
 
 /// Octets of a line that are looked at: the longest has 63 octets in 84 characters, and the
 /// name of a file is cut at 255 octets by every file system.
 const LINE_MAX: usize = 512;
+
+/// The last line of a file in base64.
+pub(crate) const BASE64_END: &[u8] = b"====";
 
 /// Decodes the first file in what it is fed, in chunks of any size.
 ///
@@ -28,6 +37,9 @@ pub struct Decoder {
     line: Vec<u8>,
     line_start: usize,
     fed: usize,
+    base64: base64::Decoder,
+    /// Where the lines of base64 begin.
+    base64_start: usize,
     damage: Option<Damage>,
 }
 
@@ -36,6 +48,10 @@ enum Phase {
     #[default]
     Before,
     Inside,
+    /// The same, in a file of base64.
+    Base64,
+    /// In a line of it of which a part was decoded already.
+    Base64Line,
     After,
 }
 
@@ -46,11 +62,16 @@ impl Decoder {
             return;
         }
         for piece in chunk.split_inclusive(|octet| *octet == b'\n') {
+            let is_base64 = matches!(self.phase, Phase::Base64 | Phase::Base64Line);
             let room = LINE_MAX.saturating_sub(self.line.len());
-            self.line.extend_from_slice(piece.get(..room).unwrap_or(piece));
+            let kept = if is_base64 { piece } else { piece.get(..room).unwrap_or(piece) };
+            self.line.extend_from_slice(kept);
             self.fed += piece.len();
             if piece.ends_with(b"\n") {
                 self.end_line(octets);
+            } else if is_base64 && self.line.len() > LINE_MAX {
+                self.base64.feed(&std::mem::take(&mut self.line), octets);
+                self.phase = Phase::Base64Line;
             }
         }
     }
@@ -58,10 +79,21 @@ impl Decoder {
     /// Reads the last line and tells the first damage.
     pub fn finish(mut self, octets: &mut Vec<u8>) -> Option<Damage> {
         self.end_line(octets);
-        if self.phase != Phase::After {
-            self.note(DefectCode::TruncatedUuencode, self.fed);
+        match self.phase {
+            Phase::After => {}
+            Phase::Base64 | Phase::Base64Line => {
+                self.end_base64(octets);
+                self.note(DefectCode::TruncatedBase64, self.fed);
+            }
+            Phase::Before | Phase::Inside => self.note(DefectCode::TruncatedUuencode, self.fed),
         }
         self.damage
+    }
+
+    fn end_base64(&mut self, octets: &mut Vec<u8>) {
+        if let Some(damage) = std::mem::take(&mut self.base64).finish(octets) {
+            self.note(damage.code, self.base64_start + damage.offset);
+        }
     }
 
     fn note(&mut self, code: DefectCode, offset: usize) {
@@ -73,6 +105,18 @@ impl Decoder {
         let text = line.trim_ascii_end();
         match self.phase {
             Phase::Before if text.starts_with(b"begin ") => self.phase = Phase::Inside,
+            Phase::Before if text.starts_with(b"begin-base64 ") => {
+                self.phase = Phase::Base64;
+                self.base64_start = self.fed;
+            }
+            Phase::Base64 if text == BASE64_END => {
+                self.phase = Phase::After;
+                self.end_base64(octets);
+            }
+            Phase::Base64 | Phase::Base64Line => {
+                self.base64.feed(&line, octets);
+                self.phase = Phase::Base64;
+            }
             Phase::Inside if text == b"end" => self.phase = Phase::After,
             Phase::Inside if !decode_line(text, octets) => {
                 self.note(DefectCode::BadUuencode, self.line_start);
@@ -148,13 +192,34 @@ mod tests {
     }
 
     #[test]
+    fn lines_of_base64_have_any_length() {
+        let long = "Q2F0".repeat(1000);
+        let body = format!("begin-base64 644 a\n{long}====\n{long}\n====\nQ2F0\n");
+        let whole = decode_with_damage(body.as_bytes());
+        // The first line is padded in its middle, which is damage, but no end.
+        assert_eq!(whole.octets.len(), 6000);
+        for length in [1, 3, 600, 5000] {
+            let (mut decoder, mut octets) = (super::Decoder::default(), Vec::new());
+            body.as_bytes().chunks(length).for_each(|chunk| decoder.feed(chunk, &mut octets));
+            let damage = decoder.finish(&mut octets);
+            assert_eq!((&octets, damage), (&whole.octets, whole.damage), "chunks of {length}");
+        }
+    }
+
+    #[test]
     fn damage_has_its_place() {
         type Row<'t> = (&'t str, &'t [u8], Option<(DefectCode, usize)>, &'t str);
-        let table: [Row<'_>; 4] = [
+        #[rustfmt::skip]
+        let table: [Row<'_>; 9] = [
             ("begin 644 a\r\n#0V%T\r\n`\r\nend\r\n", b"Cat", None, "CRLF"),
             ("begin 644 a\n#0V%T\nend", b"Cat", None, "no line of zero, no last line end"),
             ("begin 644 a\n#0V%T\n", b"Cat", Some((DefectCode::TruncatedUuencode, 18)), "no end"),
             ("begin 644 a\n&0V%T\n`\nend\n", b"Cat", Some((DefectCode::BadUuencode, 12)), "short"),
+            ("begin-base64 644 a\r\nQ2F\r\n0\r\n====\r\nxxxx", b"Cat", None, "base64"),
+            ("begin-base64 644 a\nQ2E=\n====", b"Ca", None, "padded, no last line end"),
+            ("begin-base64 644 a\nQ2F0\n", b"Cat", Some((DefectCode::TruncatedBase64, 24)), "no end"),
+            ("begin-base64 644 a\nQ2F0Q\n====\n", b"Cat", Some((DefectCode::TruncatedBase64, 25)), "in a group"),
+            ("begin-base64 644 a\nQ2!F0\n====\n", b"Cat", Some((DefectCode::BadBase64, 21)), "no letter"),
         ];
         for (body, octets, damage, why) in table {
             let found = decode_with_damage(body.as_bytes());

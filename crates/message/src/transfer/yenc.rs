@@ -8,9 +8,16 @@
 //! ```
 //!
 //! Standards: none; yEnc draft 1.3 of 2002.
-//! Not here: writing it; joining parts; finding files in text (module `embedded`).
+//! Not here: writing it; finding files in text (module `embedded`).
 
+mod join;
+
+pub use self::join::{Claim, Joiner, Missing, NotJoined, PartRefused};
+
+use std::str::FromStr;
 use std::sync::LazyLock;
+
+use memchr::memmem;
 
 use super::{Damage, Decoded};
 use crate::defect::DefectCode;
@@ -40,8 +47,21 @@ pub struct Decoder {
     crc: u32,
     /// What the first lines say of the octets that follow.
     announced: Option<u64>,
-    is_in_parts: bool,
+    says: Control,
     damage: Option<Damage>,
+}
+
+/// What the lines of control say of a file and of the part that this is.
+#[derive(Clone, Debug, Default)]
+struct Control {
+    name: Option<Vec<u8>>,
+    size: Option<u64>,
+    part: Option<u32>,
+    total: Option<u32>,
+    /// Where the part begins in the file, counted from 1.
+    begin: Option<u64>,
+    /// The CRC-32 of the whole file.
+    crc: Option<u32>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,7 +92,7 @@ impl Default for Decoder {
             count: 0,
             crc: u32::MAX,
             announced: None,
-            is_in_parts: false,
+            says: Control::default(),
             damage: None,
         }
     }
@@ -91,14 +111,18 @@ impl Decoder {
     }
 
     /// Reads the last line and tells the first damage.
-    pub fn finish(mut self) -> Option<Damage> {
+    pub fn finish(self) -> Option<Damage> {
+        self.end_with_control().1
+    }
+
+    fn end_with_control(mut self) -> (Control, Option<Damage>) {
         if self.place == Place::Control {
             self.control();
         }
         if self.phase != Phase::After {
             self.note(DefectCode::TruncatedYenc, self.fed);
         }
-        self.damage
+        (self.says, self.damage)
     }
 
     fn note(&mut self, code: DefectCode, offset: usize) {
@@ -148,18 +172,23 @@ impl Decoder {
     fn control(&mut self) {
         let line = std::mem::take(&mut self.control);
         let (keyword, rest) = line.split_at(line.len().min(8));
-        let number = |name: &str| value(rest, name).and_then(|digits| digits.parse::<u64>().ok());
         match (self.phase, keyword) {
             (Phase::Before, b"=ybegin ") => {
                 self.phase = Phase::Inside;
-                self.announced = number("size");
-                self.is_in_parts = number("part").is_some();
+                self.announced = number(rest, "size");
+                self.says = Control {
+                    name: file_name(&line).map(<[u8]>::to_vec),
+                    size: self.announced,
+                    part: number(rest, "part"),
+                    total: number(rest, "total"),
+                    ..Control::default()
+                };
             }
             (Phase::Inside, b"=ypart b") => {
-                let begin = value(&line, "begin").and_then(|digits| digits.parse::<u64>().ok());
-                let end = number("end");
+                let (begin, end) = (number(&line, "begin"), number::<u64>(&line, "end"));
                 let length = begin.zip(end).and_then(|(begin, end)| end.checked_sub(begin));
                 self.announced = length.and_then(|length| length.checked_add(1));
+                self.says.begin = begin;
             }
             (Phase::Inside, _) if line.starts_with(b"=yend") => {
                 self.phase = Phase::After;
@@ -171,17 +200,22 @@ impl Decoder {
 
     /// Compares what was read with what the last line says.
     fn end(&mut self, line: &[u8]) {
-        let size = value(line, "size").and_then(|digits| digits.parse::<u64>().ok());
-        if [size, self.announced].into_iter().flatten().any(|wanted| wanted != self.count) {
+        let sizes = [number(line, "size"), self.announced];
+        if sizes.into_iter().flatten().any(|wanted| wanted != self.count) {
             self.note(DefectCode::WrongYencSize, self.control_start);
         }
+        let sum = |name| u32::from_str_radix(value(line, name)?, 16).ok();
+        self.says.crc = sum("crc32");
         // In parts, `crc32` is that of the whole file.
-        let name = if self.is_in_parts { "pcrc32" } else { "crc32" };
-        let wanted = value(line, name).and_then(|digits| u32::from_str_radix(digits, 16).ok());
+        let wanted = if self.says.part.is_some() { sum("pcrc32") } else { self.says.crc };
         if wanted.is_some_and(|wanted| wanted != !self.crc) {
             self.note(DefectCode::WrongYencChecksum, self.control_start);
         }
     }
+}
+
+fn number<N: FromStr>(line: &[u8], name: &str) -> Option<N> {
+    value(line, name)?.parse().ok()
 }
 
 /// The value of `name=value` in a line of control.
@@ -189,6 +223,14 @@ pub(crate) fn value<'l>(line: &'l [u8], name: &str) -> Option<&'l str> {
     let mut words = line.split(u8::is_ascii_whitespace);
     let value = words.find_map(|word| word.strip_prefix(name.as_bytes())?.strip_prefix(b"="));
     std::str::from_utf8(value?).ok()
+}
+
+/// The name in a line of control: it stands last and may have spaces.
+pub(crate) fn file_name(line: &[u8]) -> Option<&[u8]> {
+    let at = memmem::find(line, b" name=")? + b" name=".len();
+    let name = line.get(at..)?.trim_ascii();
+    let name = name.strip_prefix(b"\"").and_then(|name| name.strip_suffix(b"\"")).unwrap_or(name);
+    (!name.is_empty()).then_some(name)
 }
 
 /// The CRC-32 of each octet (ITU-T V.42).
@@ -207,6 +249,10 @@ static CRC32: LazyLock<[u32; 256]> =
 fn crc32_step(crc: u32, octet: u8) -> u32 {
     let [low, ..] = crc.to_le_bytes();
     crc >> 8 ^ CRC32.get(usize::from(low ^ octet)).copied().unwrap_or_default()
+}
+
+fn crc32_of(octets: &[u8]) -> u32 {
+    !octets.iter().fold(u32::MAX, |crc, octet| crc32_step(crc, *octet))
 }
 
 /// Decodes the first file, and tells what is wrong with it.

@@ -73,6 +73,41 @@ fn previews_show_what_is_new() {
 }
 
 #[test]
+fn files_are_lines_with_their_names() {
+    const UU: &str = "begin 644 ../a/cat.txt\r\n#0V%T\r\n`\r\nend\r\n";
+    let yenc = "=ybegin line=128 size=3 name=a \u{1b}cat\r\nmxx\r\n=yend size=3\r\n";
+    let cut = "=ybegin line=4 size=4 name=a\r\nmxxx\r\nyyyy\r\nHi\r\n";
+    let quoted = format!("> {}", UU.trim_end().replace("\r\n", "\r\n> ")) + "\r\n";
+    let trimmed = ">> begin-base64 644 x.y\n>> Q2F0\n>> ====\n";
+    #[rustfmt::skip]
+    let table = [
+        ("", format!("Look:\r\n\r\n{UU}\r\nBye\r\n"), "Look:\n\n[cat.txt]\n\nBye\n", "among words"),
+        ("", format!("{UU}{UU}{yenc}"), "[cat.txt]\n[cat.txt]\n[a _cat]\n", "nothing but files"),
+        ("", cut.to_owned(), "[a]\nHi\n", "without an end it is as long as it says"),
+        ("", "begin 644 x\n#0V%T\nand so on\n".to_owned(), "[x]\nand so on\n", "words end it"),
+        ("", "begin-base64 644 x\nQ2F0\n====\n-- \nme".to_owned(), "[x]\n-- \nme", "base64"),
+        ("", "begin-base64 644 x\nof words\n".to_owned(), "begin-base64 644 x\nof words\n", "words are no base64"),
+        ("", format!("Ada wrote:\r\n{quoted}> so?\r\n"), "Ada wrote:\n> [cat.txt]\n> so?\n", "quoted"),
+        ("", format!("{trimmed}>> so?\n"), ">> [x.y]\n>> so?\n", "quoted twice"),
+        ("", "> begin 644 x\n#0V%T\nend\n".to_owned(), "> begin 644 x\n#0V%T\nend\n", "lines that are not quoted are no lines of it"),
+        ("", "| begin 644 x\n| #0V%T\n| end\n".to_owned(), "| begin 644 x\n| #0V%T\n| end\n", "no marks of quotes"),
+        ("; format=flowed", format!("a \r\nb \r\n{UU}c \r\nd\r\n"), "a b \n[cat.txt]\nc d\n", "paragraphs end at a file"),
+        ("; charset=iso-2022-jp", format!("\x1b$B8@8l\x1b(B\r\n{UU}\x1b$B8@8l\x1b(B\r\n"), "言語\n[cat.txt]\n言語\n", "a charset with escapes"),
+    ];
+    for (parameters, body, shown, why) in table {
+        let content = format!("Content-Type: text/plain{parameters}\r\n\r\n{body}");
+        let message = Message::parse(content.as_bytes());
+        assert_eq!(message.text_to_show(), shown, "{why}");
+    }
+    let letter = format!("\r\n{quoted}{UU}Meow!\r\n");
+    let message = Message::parse(letter.as_bytes());
+    assert_eq!(message.preview(), "[cat.txt] Meow!");
+    assert_eq!(message.embedded_files().len(), 1, "the quoted one belongs to another message");
+    let html = format!("Content-Type: text/html\r\n\r\n<pre>{UU}</pre>");
+    assert!(Message::parse(html.as_bytes()).text_to_show().contains("#0V%T"), "HTML has none");
+}
+
+#[test]
 fn pictures_are_found_by_their_id() {
     let content = multipart("related", &[HTML, PICTURE]);
     let message = Message::parse(content.as_bytes());

@@ -9,6 +9,7 @@
 
 mod addresses;
 mod bounces;
+mod embedded;
 mod files;
 mod gmime;
 mod mail_parser;
