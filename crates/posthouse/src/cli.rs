@@ -8,6 +8,7 @@
 
 mod account;
 mod alias;
+mod backup;
 mod check;
 mod domain;
 mod init;
@@ -17,6 +18,7 @@ mod output;
 pub(crate) mod password;
 mod queue;
 mod records;
+mod restore;
 mod serve;
 pub(crate) mod table;
 pub(crate) mod timeline;
@@ -114,6 +116,10 @@ enum Administration {
     Trace(trace::Options),
     /// Read the whole store; check every checksum, count and reference
     Verify(verify::Options),
+    /// Copy everything while the server serves
+    Backup(backup::Options),
+    /// Bring back everything, an account, a mailbox or a message
+    Restore(restore::Options),
 }
 
 /// How the user can call this program again: as it was called now.
@@ -209,6 +215,8 @@ async fn administer(
         Administration::Queue(queue) => queue::run(queue, office, output, talk).await,
         Administration::Trace(trace) => trace::run(trace, office, output).await,
         Administration::Verify(verify) => verify::run(&verify, office, output, talk).await,
+        Administration::Backup(backup) => backup::run(backup, office, output, talk).await,
+        Administration::Restore(restore) => restore::run(restore, office, output, talk).await,
     }
 }
 

@@ -25,6 +25,7 @@ pub(crate) use self::item::{
     AccountItem, AttemptItem, EventItem, Item, QueueItem, RecipientItem, SubmissionItem, WayItem,
     reply_line, time,
 };
+pub(crate) use self::perform::Items;
 pub(crate) use self::request::{Follow, Request, Secret, Steering};
 pub(crate) use self::search::Wanted;
 pub(crate) use self::socket::ControlSocket;

@@ -10,8 +10,8 @@ use std::sync::{Arc, OnceLock};
 use directory::Directory;
 use mta::Mta;
 use platform::{Clock, FolderLock, Random, SystemClock, SystemRandom};
-use store::Store;
-use store_sqlite::{Options, SqliteStore};
+use store::{Store, StoreError};
+use store_sqlite::{BackupOptions, BackupReport, Options, SqliteStore};
 
 use crate::failure::Failure;
 use crate::folder::Folder;
@@ -29,6 +29,7 @@ pub(crate) struct Engine {
     pub(crate) random: Arc<dyn Random>,
     /// The transfer agent, while the server runs.
     pub(crate) in_motion: OnceLock<Arc<Mta>>,
+    folder: Folder,
     /// The store again, for what only this engine tells.
     sqlite: Arc<SqliteStore>,
     /// Let go last: fields are dropped in this order.
@@ -48,7 +49,18 @@ impl Engine {
             Directory::open(Arc::clone(&store), Arc::clone(&clock), Arc::clone(&random), secret)
                 .await?;
         let in_motion = OnceLock::new();
-        Ok(Self { store, directory, clock, random, in_motion, sqlite, _lock: lock })
+        let folder = folder.clone();
+        Ok(Self { store, directory, clock, random, in_motion, folder, sqlite, _lock: lock })
+    }
+
+    /// The data folder.
+    pub(crate) fn folder(&self) -> &Folder {
+        &self.folder
+    }
+
+    /// Copies the store while it is in use.
+    pub(crate) async fn back_up(&self, options: BackupOptions) -> Result<BackupReport, StoreError> {
+        self.sqlite.backup(options).await
     }
 
     /// Ready when the store can take nothing any more, whatever the reason.

@@ -11,6 +11,7 @@
 //! Standards: none of its own.
 //! Not here: mail in motion (crate `mta`), mail at rest (crate `access`).
 
+mod archive;
 mod cli;
 mod config;
 mod control;

@@ -14,6 +14,7 @@
 //! Not here: what a store promises (crate `store`), the lock of the folder (crate `platform`).
 
 mod accept;
+mod backup;
 mod batch;
 mod compaction;
 mod database;
@@ -45,6 +46,10 @@ use platform::{Clock, Disk, RealDisk, SystemClock};
 use rusqlite::Connection;
 use store::StoreError;
 
+pub use crate::backup::{
+    BackupOptions, BackupReport, Generation, Kept, RestoreOptions, Restored, check as check_backup,
+    generations, restore,
+};
 use crate::database::{DATABASE_NAME, disk, sql};
 use crate::readers::Readers;
 use crate::segments::{Appender, Segments};

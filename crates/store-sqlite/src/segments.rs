@@ -52,6 +52,30 @@ struct State {
     /// Files that have no committed row yet.
     unlisted: BTreeSet<u32>,
     open: BTreeMap<u32, Arc<dyn DiskFile>>,
+    /// How many want all files to stay.
+    pins: u32,
+    /// Files that go when nobody wants that any more.
+    doomed: BTreeSet<u32>,
+}
+
+/// While it is there no segment's file goes; see [`Segments::pin`].
+#[derive(Debug)]
+pub(crate) struct Pin(Arc<Segments>);
+
+impl Drop for Pin {
+    fn drop(&mut self) {
+        let doomed = {
+            let mut state = self.0.state();
+            state.pins = state.pins.saturating_sub(1);
+            if state.pins > 0 {
+                return;
+            }
+            std::mem::take(&mut state.doomed)
+        };
+        for number in doomed {
+            self.0.discard(number);
+        }
+    }
 }
 
 impl Segments {
@@ -152,9 +176,24 @@ impl Segments {
         self.state().open.remove(&number);
     }
 
-    /// Removes the file of a segment that has no row, or none any more.
+    /// Keeps all files that are there, until the pin is dropped.
+    pub(crate) fn pin(self: &Arc<Self>) -> Pin {
+        let mut state = self.state();
+        state.pins = state.pins.saturating_add(1);
+        Pin(Arc::clone(self))
+    }
+
+    /// Removes the file of a segment that has no row, or none any more; as soon as nobody wants
+    /// it to stay.
     pub(crate) fn discard(&self, number: u32) {
         self.forget(number);
+        {
+            let mut state = self.state();
+            if state.pins > 0 {
+                state.doomed.insert(number);
+                return;
+            }
+        }
         if let Err(error) = self.disk.remove(&self.path(number))
             && error.kind() != std::io::ErrorKind::NotFound
         {
@@ -616,11 +655,11 @@ fn size(octets: u64) -> usize {
     usize::try_from(octets).unwrap_or(usize::MAX)
 }
 
-fn file_name(number: u32) -> String {
+pub(crate) fn file_name(number: u32) -> String {
     format!("{number:08}.seg")
 }
 
-fn number_of(name: &OsStr) -> Option<u32> {
+pub(crate) fn number_of(name: &OsStr) -> Option<u32> {
     let digits = name.to_str()?.strip_suffix(".seg")?;
     let plain = digits.len() >= 8 && digits.bytes().all(|octet| octet.is_ascii_digit());
     digits.parse().ok().filter(|_| plain)

@@ -78,11 +78,30 @@ async fn mend(
     Ok(())
 }
 
+/// Reads all of a copy that nobody changes; content of other copies may be among its files.
+pub(crate) fn verify_copy(
+    database: &mut Connection,
+    segments: &Segments,
+) -> Result<VerifyReport, StoreError> {
+    let mut findings = snapshot(database, rules::check_all)?;
+    let mut report = contents(database, segments)?;
+    findings.append(&mut report.findings);
+    report.findings = findings;
+    Ok(report)
+}
+
 fn files(
     connection: &mut Connection,
     segments: &Segments,
     repair: Repair,
 ) -> Result<VerifyReport, StoreError> {
+    let mut report = contents(connection, segments)?;
+    check_files(connection, segments, repair, &mut report)?;
+    Ok(report)
+}
+
+/// All content, and how many rows there are.
+fn contents(connection: &mut Connection, segments: &Segments) -> Result<VerifyReport, StoreError> {
     let mut report = VerifyReport::default();
     let mut after = 0;
     loop {
@@ -93,7 +112,6 @@ fn files(
             check_message(connection, segments, message, &mut report)?;
         }
     }
-    check_files(connection, segments, repair, &mut report)?;
     let counting = sql("count rows");
     let count = |statement: &str| {
         connection.query_row(statement, [], |row| row.get(0)).map(number).map_err(&counting)

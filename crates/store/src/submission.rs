@@ -37,6 +37,8 @@ pub enum OriginKind {
     Fetch,
     /// Written by a client's own author.
     Composed,
+    /// Put in by an operator, from files or from a backup.
+    Imported,
 }
 
 /// Facts about where a message came from. Never content or credentials.

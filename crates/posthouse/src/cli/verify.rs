@@ -47,13 +47,13 @@ pub(super) async fn run(
     Ok(exit)
 }
 
-fn line(finding: &Finding) -> String {
+pub(super) fn line(finding: &Finding) -> String {
     let Finding { rule, place, found, repaired } = finding;
     let end = if *repaired { " (repaired)" } else { "" };
     format!("{}: {} [{rule}]{end}", visible(place), visible(found))
 }
 
-fn summary(report: &VerifyReport) -> String {
+pub(super) fn summary(report: &VerifyReport) -> String {
     format!(
         "read {} ({}) in {}, {} and {}",
         count(report.messages, "message"),

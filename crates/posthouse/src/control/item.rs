@@ -13,6 +13,9 @@ use store::{
     Account, AccountState, AccountUse, Alias, Attempt, DomainRow, Event, Finding, Happening,
     RecipientView, RemoteReply, Summary, TlsRecord, UnixMillis, VerifyReport,
 };
+use store_sqlite::BackupReport;
+
+use crate::archive::{Brought, Left};
 
 /// One piece of an answer.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -38,6 +41,12 @@ pub(crate) enum Item {
     Event(EventItem),
     /// Addresses of the recipients that were changed.
     Changed(Vec<Address>),
+    /// Something that was left out.
+    Left(Left),
+    /// How many messages are where they shall be.
+    Brought(Brought),
+    /// What was copied.
+    BackedUp(BackupReport),
     /// Something wrong in the store.
     Finding(Finding),
     /// What was read, without the findings.

@@ -12,6 +12,7 @@ use tokio::sync::mpsc;
 use super::item::{AccountItem, AliasItem, DomainItem, Item, QueueItem, WayItem};
 use super::request::{Request, Steering};
 use super::{search, trace};
+use crate::archive;
 use crate::engine::Engine;
 use crate::failure::Failure;
 
@@ -30,7 +31,7 @@ impl Items {
     }
 
     /// Hands on one piece.
-    pub(super) async fn tell(&self, item: Item) -> Result<(), Failure> {
+    pub(crate) async fn tell(&self, item: Item) -> Result<(), Failure> {
         self.0.send(item).await.map_err(|_| Failure::unread())
     }
 
@@ -87,6 +88,14 @@ pub(crate) async fn perform(
             search::steer_all(*wanted, action.into(), engine, items).await
         }
         Request::Trace { key, follow } => trace::trace(&key, follow, engine, items).await,
+        Request::Backup { folder, keep } => {
+            let report = archive::back_up(engine, folder, keep).await?;
+            items.tell(Item::BackedUp(report)).await
+        }
+        Request::Restore(part) => {
+            let brought = archive::restore_part(*part, engine, items).await?;
+            items.tell(Item::Brought(brought)).await
+        }
         Request::Verify { repair, remove } => {
             let repair = match (repair, remove) {
                 (false, _) => Repair::No,

@@ -4,12 +4,15 @@
 //! Not here: doing it (`perform`).
 
 use std::fmt;
+use std::num::NonZeroU32;
+use std::path::PathBuf;
 
 use envelope::{Address, Domain};
 use serde::{Deserialize, Serialize};
 use store::{AccountState, SteerAction, SubmissionId};
 
 use super::search::Wanted;
+use crate::archive::Part;
 
 /// One thing to do or to tell.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -120,6 +123,15 @@ pub(crate) enum Request {
         /// Whether to go on telling.
         follow: Follow,
     },
+    /// Copy everything.
+    Backup {
+        /// Where to.
+        folder: PathBuf,
+        /// How many generations to keep.
+        keep: Option<NonZeroU32>,
+    },
+    /// Bring back messages of an account.
+    Restore(Box<Part>),
     /// Read and check the whole store.
     Verify {
         /// Whether to repair what can be.

@@ -9,9 +9,10 @@ CREATE TABLE numbers (
     id                INTEGER PRIMARY KEY CHECK (id = 1),
     modseq            INTEGER NOT NULL, -- of the last change of a mailbox (RFC 7162)
     message_next      INTEGER NOT NULL, -- the next message's id
-    uid_validity_last INTEGER NOT NULL  -- given to the last mailbox (RFC 9051 §2.3.1.1)
+    uid_validity_last INTEGER NOT NULL, -- given to the last mailbox (RFC 9051 §2.3.1.1)
+    lineage           BLOB NOT NULL     -- the same in all states of one store, and only there
 ) STRICT;
-INSERT INTO numbers VALUES (1, 0, 1, 0);
+INSERT INTO numbers VALUES (1, 0, 1, 0, randomblob(16));
 
 -- ---- who and where ----
 

@@ -1,0 +1,18 @@
+//! Mail that an operator copies, brings back, takes in or takes out.
+//!
+//! ```text
+//!   store ─ backup ─▶ BACKUP/…        (a thread of the store's: nobody waits)
+//!   BACKUP/… ─ restore ─▶ an empty data folder
+//!   BACKUP/… ─ walk (a thread) ─ pieces ─▶ bring ─▶ store.accept, what is there already apart
+//! ```
+//!
+//! Standards: none of its own.
+//! Not here: how a backup is laid out (crate `store-sqlite`), the command line (`cli`).
+
+mod backup;
+mod bring;
+mod restore;
+
+pub(crate) use self::backup::back_up;
+pub(crate) use self::bring::{Brought, Left};
+pub(crate) use self::restore::{Part, restore_all, restore_part};

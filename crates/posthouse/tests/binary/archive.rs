@@ -1,0 +1,115 @@
+//! Backups, and what comes back of them.
+
+#![expect(clippy::disallowed_methods, reason = "it looks at files from outside")]
+
+use std::fs;
+
+use nix::sys::signal::Signal;
+
+use crate::site::{CONFIGURATION, Site, converse};
+
+/// A site with an account and messages that a server took for it.
+fn delivered(messages: usize) -> Site {
+    let site = Site::new(CONFIGURATION);
+    site.run(&["domain", "add", "example.org"]).done();
+    site.run_with(&["account", "add", "anna@example.org", "--password-stdin"], "secret word\n")
+        .done();
+    let server = site.serve();
+    for number in 0..messages {
+        deliver(server.address("smtp/starttls"), number);
+    }
+    assert_eq!(server.end(), Some(0));
+    site
+}
+
+fn deliver(smtp: &str, number: usize) {
+    let id = format!("Message-ID: <{number}@away.example>");
+    let reply = converse(
+        smtp,
+        &[
+            "EHLO away.example",
+            "MAIL FROM:<bob@away.example>",
+            "RCPT TO:<anna@example.org>",
+            "DATA",
+            &format!("From: bob@away.example\r\n{id}\r\n\r\nletter {number}\r\n."),
+        ],
+    );
+    assert!(reply.starts_with("250"), "{reply}");
+}
+
+/// A number that is known of the account.
+fn account(site: &Site, what: &str) -> u64 {
+    let account = site.run(&["--json", "account", "show", "anna@example.org"]).done();
+    let account: serde_json::Value = serde_json::from_str(&account).expect("JSON");
+    account.get(what).and_then(serde_json::Value::as_u64).expect("a number")
+}
+
+#[test]
+fn a_backup_beside_a_server_brings_everything_back() {
+    let site = delivered(3);
+    let server = site.serve();
+    let said = site.run(&["backup", "copies", "--check"]);
+    assert!(said.err.contains("3 messages") && said.err.contains("of it new"), "{}", said.err);
+    said.done();
+    deliver(server.address("smtp/starttls"), 3);
+    site.run(&["backup", "copies", "--check"]).done();
+    let listed = site.run(&["restore", "copies", "--list"]).done();
+    let names: Vec<_> =
+        listed.lines().map(|line| line.split(' ').next().expect("a name")).collect();
+    assert_eq!(names.len(), 2, "{listed}");
+    site.run(&["restore", "copies"]).fails_with(1, "serves this data folder");
+
+    server.signal(Signal::SIGKILL);
+    drop(server);
+    site.run(&["restore", "copies"]).fails_with(1, "never writes over one");
+    let secret = fs::read(site.path("data/secret")).expect("there");
+    fs::remove_dir_all(site.path("data")).expect("the disk is gone");
+    let said = site.run(&["restore", "copies", "--generation", names[0]]);
+    assert!(said.err.contains("3 messages of 1 account are back"), "{}", said.err);
+    said.done();
+    assert_eq!(account(&site, "messages"), 3);
+    fs::remove_dir_all(site.path("data")).expect("once more");
+    site.run(&["restore", "copies"]).done();
+    assert_eq!(account(&site, "messages"), 4);
+    assert_eq!(fs::read(site.path("data/secret")).expect("back"), secret);
+    site.run(&["verify"]).done();
+    let server = site.serve();
+    deliver(server.address("smtp/starttls"), 4);
+    assert_eq!(server.end(), Some(0));
+    site.run(&["backup", "copies"]).fails_with(1, "another store");
+}
+
+#[test]
+fn one_account_or_message_comes_back_beside_what_is_there() {
+    let site = delivered(3);
+    site.run(&["backup", "copies"]).done();
+    let size = account(&site, "size");
+    site.run(&["account", "remove", "anna@example.org"]).done();
+    let server = site.serve();
+    let one = ["restore", "copies", "--account", "anna@example.org", "--message", "1@away.example"];
+    #[rustfmt::skip]
+    let table: [(&[&str], &str, u64, &str); 4] = [
+        (&one, "1 message brought back, 0 were there", 1, "the account is made again"),
+        (&one, "0 messages brought back, 1 were there", 1, "never twice"),
+        (&one[..4], "2 messages brought back, 1 were there", 3, "the rest"),
+        (&one[..4], "0 messages brought back, 3 were there", 3, "all is there"),
+    ];
+    for (arguments, words, wanted, why) in table {
+        let said = site.run(arguments);
+        assert!(said.err.contains(words), "{why}: {said:?}");
+        said.done();
+        assert_eq!(account(&site, "messages"), wanted, "{why}");
+    }
+    assert_eq!(account(&site, "size"), size, "trace fields and all");
+    let mut arguments = one;
+    arguments[5] = "9@away.example";
+    site.run(&arguments).fails_with(1, "no message 9@away.example is in the backup");
+    arguments[3] = "eve@example.org";
+    site.run(&arguments).fails_with(1, "there is no account eve@example.org in the backup");
+    let mailbox = [&one[..4], &["--mailbox", "Sent"]].concat();
+    site.run(&mailbox).fails_with(1, "mailbox Sent");
+    arguments[1] = "nowhere";
+    site.run(&arguments).fails_with(1, "nowhere");
+    assert_eq!(server.end(), Some(0));
+    site.run(&["verify"]).done();
+}
