@@ -23,6 +23,7 @@ mod room;
 pub mod routing;
 mod submission;
 mod trace;
+mod words;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};

@@ -11,8 +11,8 @@ use store::{
     Accept, Accepted, Account, AccountId, AccountState, AccountUse, Alias, AliasKey, Announcement,
     Change, Changes, Content, Counters, Credential, DomainRow, Due, Entry, Finish, FlagChange,
     Mailbox, MailboxId, MessageId, Modseq, NewAccount, NewEvent, NewMailbox, Note, Pending,
-    QueueFilter, Repair, Search, Spool, Steer, Store, StoreError, SubmissionId, SubmissionKey,
-    SubmissionView, Summary, Uid, UnixMillis, VerifyReport,
+    QueueFilter, Repair, SEEN_MAX, Search, Seen, Spool, Steer, Store, StoreError, SubmissionId,
+    SubmissionKey, SubmissionView, Summary, Uid, UnixMillis, VerifyReport,
 };
 use tokio::sync::{broadcast, oneshot};
 
@@ -23,7 +23,9 @@ use crate::segments::whole;
 use crate::shared::Shared;
 use crate::spool::ArrivingContent;
 use crate::waiting::{Answer, Kind, Operation};
-use crate::{SqliteStore, accept, directory, finish, mailboxes, notes, queue, search, verify};
+use crate::{
+    SqliteStore, accept, directory, finish, greylist, mailboxes, notes, queue, search, verify,
+};
 
 /// Content that is bigger gets a segment of its own, written beside the writer.
 const SMALL_CONTENT_OCTETS_MAX: u64 = 1024 * 1024;
@@ -403,6 +405,14 @@ impl Store for SqliteStore {
             }
             notes::write(batch, &notes)
         })
+    }
+
+    fn seen(&self, keys: Vec<String>, now: UnixMillis) -> Pending<'_, Vec<Seen>> {
+        self.view(move |database| greylist::seen(database, &keys, now))
+    }
+
+    fn see(&self, seen: Seen, now: UnixMillis) -> Pending<'_, ()> {
+        self.write(move |batch| greylist::see(batch.database, &seen, now, SEEN_MAX))
     }
 
     fn subscribe(&self) -> broadcast::Receiver<Change> {

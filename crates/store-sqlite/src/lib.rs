@@ -21,6 +21,7 @@ mod database;
 mod directory;
 mod engine;
 mod finish;
+mod greylist;
 mod leases;
 mod leftovers;
 mod mailboxes;

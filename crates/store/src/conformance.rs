@@ -22,7 +22,8 @@ use std::sync::Arc;
 use crate::{Store, StoreError};
 
 use account::{
-    directory_refuses_what_is_wrong, notes_are_kept, quota_holds, removed_accounts_take_their_mail,
+    clients_are_remembered, directory_refuses_what_is_wrong, notes_are_kept, quota_holds,
+    removed_accounts_take_their_mail,
 };
 use mail::{
     accept_is_all_or_nothing, accounts_do_not_see_each_other, changes_are_complete_and_ordered,
@@ -94,6 +95,7 @@ macro_rules! store_conformance {
             accepts_bring_their_notices
             accounts_do_not_see_each_other
             changes_are_complete_and_ordered
+            clients_are_remembered
             content_comes_back
             content_goes_with_its_last_reference
             content_is_shared

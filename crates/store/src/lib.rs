@@ -21,6 +21,7 @@ pub mod conformance;
 mod content;
 mod error;
 mod event;
+mod greylist;
 mod id;
 mod mailbox;
 mod queue;
@@ -41,6 +42,7 @@ pub use account::{
 pub use content::{Content, SPOOL_MEMORY_OCTETS_MAX, Spool, SpoolFile};
 pub use error::StoreError;
 pub use event::{Event, Happening, NewEvent};
+pub use greylist::{SEEN_MAX, Seen};
 pub use id::{
     AccountId, IdSource, MailboxId, MessageId, Modseq, SubmissionId, Uid, UidValidity, UnixMillis,
 };
@@ -205,6 +207,12 @@ pub trait Store: Send + Sync + Debug + 'static {
     fn notes(&self, account: AccountId, prefix: &str) -> Pending<'_, Vec<Note>>;
     /// Writes or removes notes, all or none.
     fn set_notes(&self, notes: Vec<Note>) -> Pending<'_, ()>;
+
+    /// What greylisting remembers of these keys, in their order, without what is forgotten.
+    fn seen(&self, keys: Vec<String>, now: UnixMillis) -> Pending<'_, Vec<Seen>>;
+    /// Remembers a key for greylisting, instead of what was known of it; at most [`SEEN_MAX`] of
+    /// them.
+    fn see(&self, seen: Seen, now: UnixMillis) -> Pending<'_, ()>;
 
     // ---- the store itself ----
 

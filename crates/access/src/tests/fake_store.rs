@@ -10,7 +10,7 @@ use store::{
     Accept, Accepted, Account, AccountId, AccountState, AccountUse, Alias, AliasKey, Announcement,
     Change, Changes, Counters, Credential, DomainRow, Due, Entry, Finish, FlagChange, INBOX,
     Mailbox, MailboxId, MailboxRole, MessageId, Modseq, NewAccount, NewEvent, NewMailbox, Note,
-    Pending, QueueFilter, Repair, Search, Spool, Steer, Store, StoreError, SubmissionId,
+    Pending, QueueFilter, Repair, Search, Seen, Spool, Steer, Store, StoreError, SubmissionId,
     SubmissionKey, SubmissionView, Summary, Uid, UidValidity, UnixMillis, VerifyReport,
 };
 use tokio::sync::broadcast;
@@ -315,6 +315,14 @@ impl Store for FakeStore {
     }
 
     fn set_notes(&self, _: Vec<Note>) -> Pending<'_, ()> {
+        refused()
+    }
+
+    fn seen(&self, _: Vec<String>, _: UnixMillis) -> Pending<'_, Vec<Seen>> {
+        refused()
+    }
+
+    fn see(&self, _: Seen, _: UnixMillis) -> Pending<'_, ()> {
         refused()
     }
 

@@ -9,7 +9,7 @@
 //!   connect ── exempt, early talkers, rates ┐
 //!   hello ──── our own name, full names     │
 //!   sender ─── its domain, rates            ├─▶ Verdict ─▶ reply, log, Happening::Checked
-//!   recipient  rates                        ┘
+//!   recipient  rates, greylisting           ┘
 //! ```
 //!
 //! Who logged in, may relay here or is exempt is no stranger; only rates of accounts concern
@@ -19,6 +19,7 @@
 //! Not here: whether an address exists (`recipient`), limits at a time (crate `platform`).
 
 mod early;
+mod greylist;
 mod hello;
 mod rate;
 mod sender;
@@ -31,6 +32,7 @@ use smtp::server::Answer;
 use store::{Happening, NewEvent, UnixMillis};
 use tracing::info;
 
+pub use self::greylist::Greylist;
 pub use self::hello::{HelloRules, NameForm, OwnName};
 pub use self::rate::{Rate, Rates};
 pub use self::sender::SenderDomain;
@@ -54,6 +56,8 @@ pub struct PolicyConfig {
     pub hello: HelloRules,
     /// What is asked of the domain of a reverse-path.
     pub sender_domain: SenderDomain,
+    /// Who must come again before its mail is taken.
+    pub greylist: Option<Greylist>,
     /// How much may come.
     pub rates: Rates,
 }
@@ -104,6 +108,7 @@ pub(super) enum Rule {
     Rate,
     HelloName,
     SenderDomain,
+    Greylist,
 }
 
 impl Rule {
@@ -114,6 +119,7 @@ impl Rule {
             Self::Rate => "rate",
             Self::HelloName => "hello-name",
             Self::SenderDomain => "sender-domain",
+            Self::Greylist => "greylist",
         }
     }
 }
@@ -222,14 +228,29 @@ impl SmtpDrive {
     }
 
     /// RCPT, once the address is known to be good.
-    pub(super) fn judge_recipient(&mut self) -> Result<(), Reply> {
+    ///
+    /// Cancel safety: what greylisting remembers may be remembered all the same.
+    pub(super) async fn judge_recipient(
+        &mut self,
+        recipient: &envelope::Address,
+    ) -> Result<(), Reply> {
         let subject = match (&self.login, self.is_stranger()) {
             (Some(_), _) => Subject::AccountRecipients,
             (None, true) => Subject::Recipients,
             (None, false) => return Ok(()),
         };
         let rate = self.charge(subject);
-        self.heed(Stage::Recipient, Rule::Rate, rate)
+        self.heed(Stage::Recipient, Rule::Rate, rate)?;
+        let policy = Arc::clone(&self.reception.policy);
+        let (None, Some(rules), Some(transaction)) =
+            (&self.login, &policy.config.greylist, &self.transaction)
+        else {
+            return Ok(());
+        };
+        let reverse_path = &transaction.sender.reverse_path;
+        let letter = greylist::Letter { peer: self.peer, reverse_path, recipient };
+        let verdict = greylist::check(rules, self.mta(), letter).await;
+        self.heed(Stage::Recipient, Rule::Greylist, verdict)
     }
 
     /// RCPT named nobody: who tries too many names is sent away, and not let in for a while.

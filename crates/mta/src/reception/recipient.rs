@@ -53,7 +53,9 @@ impl SmtpDrive {
             }
         };
         let answer = match answer {
-            Answer::Accept => self.judge_recipient().err().map_or(Answer::Accept, Answer::Reply),
+            Answer::Accept => {
+                self.judge_recipient(&address).await.err().map_or(Answer::Accept, Answer::Reply)
+            }
             refused => refused,
         };
         match (&answer, &mut self.transaction) {

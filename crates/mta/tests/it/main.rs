@@ -6,6 +6,7 @@ mod carry;
 mod disk;
 #[cfg(test)]
 mod forwarding;
+mod greylisting;
 #[cfg(test)]
 mod hosts;
 #[cfg(test)]

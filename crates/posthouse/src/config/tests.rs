@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use ::store::RecipientPattern;
 use proptest::prelude::{Just, ProptestConfig, Strategy, any, prop_oneof};
 use proptest::sample::Index;
 use proptest::{prop_assert, proptest};
@@ -49,6 +50,11 @@ greeting_delay = "3s"
 refuse_own_name = false
 require_full_name = true
 check_sender_domain = true
+greylist = true
+greylist_delay = "2m"
+greylist_expire = "12h"
+greylist_remember = "60d"
+greylist_exempt = ["postmaster@example.org", "@lists.example.org"]
 [dns]
 servers = ["127.0.0.1:5353"]
 [outbound]
@@ -110,6 +116,15 @@ fn every_documented_key_is_taken() {
         refuse_own_name: false,
         require_full_name: true,
         check_sender_domain: true,
+        greylist: Some(mta::policy::Greylist {
+            delay: Duration::from_secs(2 * 60),
+            expire: Duration::from_secs(12 * 60 * 60),
+            remember: Duration::from_secs(60 * 24 * 60 * 60),
+            exempt: vec![
+                RecipientPattern::Address("postmaster@example.org".parse().expect("right")),
+                RecipientPattern::Domain("lists.example.org".parse().expect("right")),
+            ],
+        }),
     };
     assert_eq!(config.policy, policy);
 }
@@ -123,13 +138,19 @@ fn policies_that_cannot_be() {
         "[policy]\nexempt = [\"home\"]",
         "[policy]\ngreeting_delay = \"5m\"",
         "[policy]\ngreylst = true",
+        "[policy]\ngreylist_exempt = [\"all\"]",
+        "[policy]\ngreylist_delay = \"0s\"",
+        "[policy]\ngreylist_delay = \"1h\"\ngreylist_expire = \"3h\"",
     ]), @r#"
     "100" is not a rate (posthouse.toml:4:16): write how many in which time, such as "100/1h"
     "0/1h" is not a rate (posthouse.toml:4:16): write how many in which time, such as "100/1h"
     "100/1 hour" is not a rate (posthouse.toml:4:16): write how many in which time, such as "100/1h"
     "home" is no network: it is not an address with a prefix length (posthouse.toml:4:11): write an address or a network, such as "192.0.2.0/24"
     greeting_delay = "5m" is too long (posthouse.toml:4:18): write at most "30s"; a few seconds are enough
-    unknown key "greylst" (posthouse.toml:4:1): the keys here are exempt, greeting_delay, refuse_own_name, require_full_name, check_sender_domain
+    unknown key "greylst" (posthouse.toml:4:1): did you mean "greylist"? the keys here are exempt, greeting_delay, refuse_own_name, require_full_name, check_sender_domain, greylist, greylist_delay, greylist_expire, greylist_remember, greylist_exempt
+    "all" is no recipient (posthouse.toml:4:20): write an address, or "@example.org" for all of a domain
+    "0s" is nothing (posthouse.toml:4:18): write at least one
+    greylist_expire is too short for greylist_delay (posthouse.toml:5:19): make it four times as long at least: others try again when they like
     "#);
 }
 

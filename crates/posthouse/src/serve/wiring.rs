@@ -141,6 +141,7 @@ pub(super) fn policy(config: &Config) -> Arc<policy::Policy> {
             true => policy::SenderDomain::TakesMail,
             false => policy::SenderDomain::Any,
         },
+        greylist: written.greylist.clone(),
         rates: policy::Rates {
             connections: rate(limits.connection_rate),
             messages: rate(limits.message_rate),

@@ -48,6 +48,15 @@ CREATE TABLE note (
     PRIMARY KEY (account, key)
 ) STRICT, WITHOUT ROWID;
 
+-- What greylisting remembers: networks, and letters from them.
+CREATE TABLE greylist (
+    id       INTEGER PRIMARY KEY,  -- grows with each write: the lowest were written longest ago
+    key      TEXT NOT NULL UNIQUE, -- 192.0.2.0/24, or that with reverse-path and recipient
+    first_at INTEGER NOT NULL,
+    until    INTEGER NOT NULL      -- then it is forgotten
+) STRICT;
+CREATE INDEX greylist_until ON greylist (until);
+
 -- ---- content ----
 
 -- Files named NNNNNNNN.seg.

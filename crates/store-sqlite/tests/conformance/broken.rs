@@ -8,9 +8,9 @@ use store::{
     Accept, Accepted, Account, AccountId, AccountState, AccountUse, Alias, AliasKey, Announcement,
     Change, Changes, Content, Counters, Credential, DomainRow, Due, Entry, Finding, Finish,
     FlagChange, Flags, LocalDelivery, Mailbox, MailboxId, MessageId, Modseq, NewAccount, NewEvent,
-    NewFate, NewMailbox, Note, Pending, QueueFilter, Repair, Search, Spool, Steer, SteerAction,
-    Store, StoreError, SubmissionId, SubmissionKey, SubmissionView, Summary, Uid, UnixMillis,
-    VerifyReport,
+    NewFate, NewMailbox, Note, Pending, QueueFilter, Repair, Search, Seen, Spool, Steer,
+    SteerAction, Store, StoreError, SubmissionId, SubmissionKey, SubmissionView, Summary, Uid,
+    UnixMillis, VerifyReport,
 };
 use tokio::sync::broadcast;
 
@@ -23,7 +23,7 @@ macro_rules! faults {
         }
 
         impl Fault {
-            pub(crate) const ALL: [Self; 35] = [$(Self::$fault),*];
+            pub(crate) const ALL: [Self; 36] = [$(Self::$fault),*];
 
             /// The law that has to notice it.
             pub(crate) fn breaks(self) -> &'static str {
@@ -106,6 +106,8 @@ faults! {
     DisablesNobody => "directory_refuses_what_is_wrong",
     /// Notes stay.
     KeepsNotes => "notes_are_kept",
+    /// Who was seen once is known for ever.
+    ForgetsNobody => "clients_are_remembered",
 }
 
 /// An engine with one fault.
@@ -477,6 +479,15 @@ impl<S: Store> Store for Broken<S> {
             notes.retain(|note| note.value.is_some());
         }
         self.inner.set_notes(notes)
+    }
+
+    fn seen(&self, keys: Vec<String>, now: UnixMillis) -> Pending<'_, Vec<Seen>> {
+        let now = if self.has(Fault::ForgetsNobody) { UnixMillis(0) } else { now };
+        self.inner.seen(keys, now)
+    }
+
+    fn see(&self, seen: Seen, now: UnixMillis) -> Pending<'_, ()> {
+        self.inner.see(seen, now)
     }
 
     fn subscribe(&self) -> broadcast::Receiver<Change> {

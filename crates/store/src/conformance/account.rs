@@ -1,4 +1,4 @@
-//! Laws of domains, accounts, aliases and notes.
+//! Laws of domains, accounts, aliases, notes and clients.
 
 use envelope::Domain;
 
@@ -8,7 +8,7 @@ use super::world::{
 };
 use crate::{
     AccountId, AccountState, Alias, AliasKey, Content, Credential, LocalDelivery, NewAccount,
-    NewMailbox, Note, StoreError,
+    NewMailbox, Note, Seen, StoreError, UnixMillis,
 };
 
 fn domain(name: &str) -> Result<Domain, String> {
@@ -159,4 +159,30 @@ pub(super) fn notes_are_kept(harness: &mut dyn Harness) -> Held {
     good("removing a note", world.store.set_notes(vec![note("uidl/2", None)]))?;
     same("notes", &good("reading notes", world.store.notes(ada, ""))?.len(), &2)?;
     same("bob's notes", &good("reading notes", world.store.notes(world.bob, ""))?.len(), &0)
+}
+
+/// What greylisting remembers comes back until its time is over, and is replaced whole.
+pub(super) fn clients_are_remembered(harness: &mut dyn Harness) -> Held {
+    let mut world = World::new(harness)?;
+    let at = |seconds: i64| UnixMillis(START.0.saturating_add(seconds.saturating_mul(1000)));
+    let seen = |key: &str, first: i64, until: i64| Seen {
+        key: key.to_owned(),
+        first_at: at(first),
+        until: at(until),
+    };
+    let [network, letter] = ["192.0.2.0/24", "192.0.2.0/24 <a@b.example> <ada@example.org>"];
+    good("remembering a network", world.store.see(seen(network, 0, 100), at(0)))?;
+    good("remembering a letter", world.store.see(seen(letter, 1, 10), at(1)))?;
+    world.reopen()?;
+    let keys = || vec![letter.to_owned(), "192.0.3.0/24".to_owned(), network.to_owned()];
+    let asked = |world: &World<'_>, now: i64| good("asking", world.store.seen(keys(), at(now)));
+    let both = vec![seen(letter, 1, 10), seen(network, 0, 100)];
+    same("what is remembered, in the order of asking", &asked(&world, 9)?, &both)?;
+    same("at the end of its time", &asked(&world, 10)?, &vec![seen(network, 0, 100)])?;
+    good("remembering it anew", world.store.see(seen(letter, 20, 30), at(20)))?;
+    good("replacing the other", world.store.see(seen(network, 20, 25), at(20)))?;
+    world.reopen()?;
+    let both = vec![seen(letter, 20, 30), seen(network, 20, 25)];
+    same("what was replaced", &asked(&world, 21)?, &both)?;
+    same("when nothing is left", &asked(&world, 1000)?, &Vec::new())
 }
