@@ -5,12 +5,14 @@
 //! Values are parsed once, at the edge, and cannot be wrong afterwards.
 //!
 //! Standards: RFC 5321 §4.1.2 (paths and mailboxes), RFC 3461 (delivery status
-//! notification parameters), RFC 6531 §3.3 and §3.4 (UTF-8), RFC 3463 (enhanced status codes), RFC 5598 (vocabulary).
+//! notification parameters), RFC 4865, RFC 2852, RFC 6710 and RFC 3865 (what a sender may ask),
+//! RFC 6531 §3.3 and §3.4 (UTF-8), RFC 3463 (enhanced status codes), RFC 5598 (vocabulary).
 //! Not here: header fields and addressees (crate `message`), SMTP syntax around a path
 //! (crate `smtp`), who an address belongs to (crate `directory`).
 
 mod address;
 mod dsn;
+mod request;
 mod status;
 
 pub use address::{
@@ -20,6 +22,10 @@ pub use address::{
 pub use dsn::{
     ENVELOPE_ID_OCTETS_MAX, EnvelopeId, Notify, ORIGINAL_RECIPIENT_OCTETS_MAX, OriginalRecipient,
     Return, XtextError, unitext,
+};
+pub use request::{
+    ByMode, ByTrace, DeliverBy, Hold, Moment, Priority, RequestError, Requests, SECONDS_MAX,
+    SOLICITATION_OCTETS_MAX, Solicitation, Urgency,
 };
 pub use status::EnhancedStatus;
 
@@ -41,6 +47,9 @@ pub struct Envelope {
     /// Whether SMTPUTF8 goes with it (RFC 6531 §3.4): an address or the header has UTF-8.
     #[serde(default)]
     pub smtputf8: bool,
+    /// What the sender asks of the transfer besides.
+    #[serde(default)]
+    pub requests: Requests,
 }
 
 /// One recipient of an envelope, with what its sender wants to hear about it.

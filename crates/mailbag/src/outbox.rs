@@ -111,6 +111,7 @@ pub async fn put(
         ret: Some(Return::Headers),
         envelope_id: EnvelopeId::new(&id.to_string()).ok(),
         body,
+        terms: store::Terms::default(),
         message_id: letter.message_id,
         content: letter.content.into(),
         recipients: recipients.collect(),
@@ -220,6 +221,7 @@ async fn send_letter(
             envelope_id: summary.envelope_id.clone(),
             body: summary.body,
             smtputf8: compose::has_utf8_header(&content),
+            requests: envelope::Requests::default(),
         };
         envelope.smtputf8 |= envelope.is_international();
         let began_at = bag.store().await?.now();
@@ -447,6 +449,7 @@ mod tests {
             ret: None,
             envelope_id: None,
             body: BodyType::SevenBit,
+            terms: store::Terms::default(),
             message_id: None,
             message: None,
             octets: 1,

@@ -292,6 +292,7 @@ impl Place<'_> {
             ret: None,
             envelope_id: None,
             body,
+            terms: store::Terms::default(),
             message_id,
             content: content.into(),
             recipients: Vec::new(),

@@ -171,6 +171,7 @@ impl Notice {
             ret: None,
             envelope_id: None,
             body: if octets.is_ascii() { BodyType::SevenBit } else { BodyType::EightBitMime },
+            terms: store::Terms::default(),
             message_id: Some(message_id),
             content: Content::from(octets),
             recipients: plan.recipients,

@@ -135,6 +135,7 @@ pub(crate) fn envelope_for(
         envelope_id: summary.envelope_id.clone(),
         body: summary.body,
         smtputf8: summary.origin.is_smtputf8(),
+        requests: envelope::Requests::default(),
     };
     envelope.smtputf8 |= envelope.is_international();
     envelope

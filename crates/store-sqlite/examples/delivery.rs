@@ -141,6 +141,7 @@ fn letter(ids: &IdSource, accounts: &[AccountId]) -> Accept {
         ret: None,
         envelope_id: None,
         body: BodyType::EightBitMime,
+        terms: store::Terms::default(),
         message_id: Some(format!("{id}@example.net")),
         content: Content::from(content),
         recipients: address

@@ -257,12 +257,13 @@ fn insert_submission(
     open: usize,
 ) -> Result<(), StoreError> {
     let origin = to_json(&accept.origin)?;
+    let terms = (!accept.terms.is_plain()).then(|| to_json(&accept.terms)).transpose()?;
     batch
         .database
         .prepare_cached(
             "INSERT INTO submission (id, accepted_at, origin, reverse_path, ret, envelope_id, body,
-                 message_id, message, octets, open)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+                 message_id, message, octets, open, terms)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
         )
         .and_then(|mut insert| {
             insert.execute(params![
@@ -277,6 +278,7 @@ fn insert_submission(
                 message.0,
                 column(octets),
                 column(open as u64),
+                terms,
             ])
         })
         .map_err(sql("write a submission"))?;
@@ -289,10 +291,11 @@ fn insert_recipients(batch: &Batch<'_>, accept: &Accept) -> Result<(), StoreErro
         .database
         .prepare_cached(
             "INSERT INTO recipient (submission, number, address, notify, original, expanded_from,
-                 state, changed_at, attempts, due, delay_told)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 0, ?9, 0)",
+                 state, changed_at, attempts, due, delay_told, urgency)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 0, ?9, 0, ?10)",
         )
         .map_err(&failed)?;
+    let urgency = words::urgency(accept.terms.priority.urgency());
     for (number, new) in (0u32..).zip(&accept.recipients) {
         let (state, due) = match new.fate {
             NewFate::Deliver(_) => (RecipientState::Delivered, None),
@@ -309,6 +312,7 @@ fn insert_recipients(batch: &Batch<'_>, accept: &Accept) -> Result<(), StoreErro
                 state.name(),
                 accept.at.0,
                 due,
+                urgency,
             ])
             .map_err(&failed)?;
     }

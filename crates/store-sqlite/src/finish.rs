@@ -12,7 +12,7 @@ use crate::accept::{Notice, accept_one, insert_events};
 use crate::batch::{Batch, Fact};
 use crate::database::{column, sql, to_json};
 use crate::mailboxes::release;
-use crate::queue::{recipients, standing};
+use crate::queue::{recipients, standing, summary};
 
 /// Settles or puts off recipients, with the notices that follow.
 pub(crate) fn finish(
@@ -173,8 +173,10 @@ pub(crate) fn record(
 /// passes it over.
 pub(crate) fn steer(batch: &mut Batch<'_>, steer: &Steer) -> Result<Vec<u32>, StoreError> {
     let id = steer.submission;
-    standing(batch.database, id)?;
-    let now = recipients(batch.database, id)?;
+    let now = summary(batch.database, id)?
+        .ok_or_else(|| StoreError::NotFound { what: format!("submission {id}") })?;
+    let held_until = now.terms.held_until(now.accepted_at, steer.at);
+    let now = now.recipients;
     let meant = |recipient: &&RecipientView| {
         steer
             .recipient
@@ -191,6 +193,8 @@ pub(crate) fn steer(batch: &mut Batch<'_>, steer: &Steer) -> Result<Vec<u32>, St
     for recipient in now.iter().filter(meant) {
         let leased = batch.leases.until(id, recipient.number).is_some();
         let Some((state, due)) = steered(recipient, steer, leased) else { continue };
+        // RFC 4865 §4.2: not before its release.
+        let due = due.map(|due| held_until.map_or(due, |release| release.max(due)));
         batch
             .database
             .prepare_cached(

@@ -33,6 +33,7 @@ mod segment;
 mod segments;
 mod shared;
 mod spool;
+mod turns;
 mod verify;
 mod waiting;
 mod words;

@@ -14,11 +14,12 @@ use store::{
 use crate::batch::Batch;
 use crate::database::{damaged, from_json, number, sql};
 use crate::leases::Leases;
+use crate::turns::{Lanes, Look, Waiting};
 use crate::words;
 
 const SUMMARY: &str = "id, accepted_at, origin, reverse_path, ret, envelope_id, body, message_id, \
                        (SELECT message.id FROM message WHERE message.id = submission.message), \
-                       octets";
+                       octets, terms";
 
 fn summary_row(row: &Row<'_>) -> Result<Summary, StoreError> {
     let failed = sql("read a submission");
@@ -29,6 +30,7 @@ fn summary_row(row: &Row<'_>) -> Result<Summary, StoreError> {
     let ret: Option<String> = row.get(4).map_err(&failed)?;
     let envelope_id: Option<String> = row.get(5).map_err(&failed)?;
     let body: Option<String> = row.get(6).map_err(&failed)?;
+    let terms: Option<String> = row.get(10).map_err(&failed)?;
     Ok(Summary {
         id,
         accepted_at: UnixMillis(row.get(1).map_err(&failed)?),
@@ -39,6 +41,7 @@ fn summary_row(row: &Row<'_>) -> Result<Summary, StoreError> {
             .map(|text| EnvelopeId::new(&text).map_err(|error| damaged(what(), error)))
             .transpose()?,
         body: words::to_body(body.as_deref()),
+        terms: terms.map(|terms| from_json(&what(), &terms)).transpose()?.unwrap_or_default(),
         message_id: row.get(7).map_err(&failed)?,
         message: row.get::<_, Option<i64>>(8).map_err(&failed)?.map(MessageId),
         octets: number(row.get(9).map_err(&failed)?),
@@ -218,21 +221,12 @@ pub(crate) fn lease_due(
     lease_until: UnixMillis,
     limit: u32,
 ) -> Result<Vec<Due>, StoreError> {
-    let failed = sql("look for what is due");
     batch.leases.expire(now);
-    let mut select = batch
-        .database
-        .prepare_cached(
-            "SELECT submission, number FROM recipient WHERE due <= ?1
-             ORDER BY due, submission, number",
-        )
-        .map_err(&failed)?;
-    let mut rows = select.query([now.0]).map_err(&failed)?;
+    let mut lanes = Lanes::prepare(batch.database)?;
+    let mut turns = lanes.turns(now)?;
     let mut order: Vec<SubmissionId> = Vec::new();
     let mut due: BTreeMap<SubmissionId, Vec<u32>> = BTreeMap::new();
-    while let Some(row) = rows.next().map_err(&failed)? {
-        let id = SubmissionId::from_octets(row.get(0).map_err(&failed)?);
-        let recipient = row.get(1).map_err(&failed)?;
+    while let Some(Waiting { submission: id, number: recipient, .. }) = turns.next()? {
         if batch.leases.until(id, recipient).is_some() {
             continue;
         }
@@ -271,27 +265,19 @@ pub(crate) fn next_due(
     database: &Connection,
     leases: &Leases,
 ) -> Result<Option<UnixMillis>, StoreError> {
-    let failed = sql("look for what is due next");
     let leased = leases.all();
     let mut earliest: Option<UnixMillis> = None;
-    let mut select = database
-        .prepare_cached(
-            "SELECT submission, number, due FROM recipient WHERE due IS NOT NULL ORDER BY due",
-        )
-        .map_err(&failed)?;
-    let mut rows = select.query([]).map_err(&failed)?;
-    while let Some(row) = rows.next().map_err(&failed)? {
-        let id = SubmissionId::from_octets(row.get(0).map_err(&failed)?);
-        let due = UnixMillis(row.get(2).map_err(&failed)?);
-        let free_at = match leased.get(&(id, row.get(1).map_err(&failed)?)) {
+    Lanes::prepare(database)?.each(|Waiting { submission, number, due }| {
+        let free_at = match leased.get(&(submission, number)) {
             Some(until) => due.max(*until),
             None => due,
         };
         earliest = Some(earliest.map_or(free_at, |earliest| earliest.min(free_at)));
-        if earliest.is_some_and(|earliest| earliest <= due) {
-            break; // those that follow are due later
+        match earliest.is_some_and(|earliest| earliest <= due) {
+            true => Look::Enough, // those that follow are due later
+            false => Look::Further,
         }
-    }
+    })?;
     Ok(earliest)
 }
 

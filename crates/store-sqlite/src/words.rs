@@ -1,11 +1,12 @@
 //! The words that stand for closed sets of values in text columns.
 //!
-//! Standards: RFC 3461 §4.3 (RET), RFC 6152 §2 (BODY), RFC 6154 §2 (special use).
+//! Standards: RFC 3461 §4.3 (RET), RFC 6152 §2 (BODY), RFC 6154 §2 (special use), RFC 6710 §5
+//! (levels of priority).
 //! Not here: recipient states, which know their names themselves.
 
 use std::collections::BTreeSet;
 
-use envelope::{Address, BodyType, Return, ReversePath};
+use envelope::{Address, BodyType, Return, ReversePath, Urgency};
 use store::{Flags, MailboxRole, RecipientState, StoreError};
 
 use crate::database::damaged;
@@ -34,6 +35,15 @@ pub(crate) fn body(body: BodyType) -> Option<&'static str> {
 /// Reads [`body`].
 pub(crate) fn to_body(word: Option<&str>) -> BodyType {
     if word.is_some() { BodyType::EightBitMime } else { BodyType::SevenBit }
+}
+
+/// The level of urgency as its column has it.
+pub(crate) fn urgency(urgency: Urgency) -> i8 {
+    match urgency {
+        Urgency::NonUrgent => -1,
+        Urgency::Normal => 0,
+        Urgency::Urgent => 1,
+    }
 }
 
 const ROLES: [(MailboxRole, &str); 7] = [

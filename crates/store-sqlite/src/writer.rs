@@ -333,6 +333,7 @@ mod tests {
             ret: None,
             envelope_id: None,
             body: BodyType::SevenBit,
+            terms: store::Terms::default(),
             message_id: None,
             content: vec![7; octets].into(),
             recipients: vec![NewRecipient {

@@ -177,6 +177,7 @@ fn letter(number: u8, fate: NewFate) -> Accept {
         ret: None,
         envelope_id: None,
         body: BodyType::SevenBit,
+        terms: store::Terms::default(),
         message_id: None,
         content: Content::from(vec![number; 100_000]),
         recipients: vec![NewRecipient {

@@ -54,6 +54,7 @@ fn letter(number: u8, account: AccountId) -> Accept {
         ret: None,
         envelope_id: None,
         body: BodyType::SevenBit,
+        terms: store::Terms::default(),
         message_id: None,
         content: Content::from(vec![number; 1000]),
         recipients: vec![NewRecipient {

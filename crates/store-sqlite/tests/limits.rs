@@ -24,6 +24,7 @@ fn letter(ids: &IdSource, octets: usize) -> Accept {
         ret: None,
         envelope_id: None,
         body: BodyType::SevenBit,
+        terms: store::Terms::default(),
         message_id: None,
         content: Content::from(vec![b'x'; octets]),
         recipients: vec![NewRecipient {

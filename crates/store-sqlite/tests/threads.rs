@@ -142,6 +142,7 @@ fn letter(ids: &IdSource, octets: usize) -> Accept {
         ret: None,
         envelope_id: None,
         body: BodyType::SevenBit,
+        terms: store::Terms::default(),
         message_id: None,
         content: vec![b'x'; octets].into(),
         recipients: vec![NewRecipient {

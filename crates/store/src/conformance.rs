@@ -14,6 +14,7 @@ mod account;
 mod mail;
 mod queue;
 mod search;
+mod terms;
 mod world;
 
 use std::fmt::Debug;
@@ -40,6 +41,7 @@ use queue::{
     submissions_come_back_whole, verify_finds_nothing,
 };
 use search::searches_find_what_matches;
+use terms::{nothing_is_due_before_its_release, urgent_recipients_are_leased_first};
 
 /// A store under test, which can be opened again.
 pub trait Harness {
@@ -114,6 +116,7 @@ macro_rules! store_conformance {
             news_follows_commits
             next_due_is_the_earliest
             notes_are_kept
+            nothing_is_due_before_its_release
             one_entry_for_each_account
             operators_can_steer
             queue_lists_what_is_open
@@ -125,6 +128,7 @@ macro_rules! store_conformance {
             submissions_are_found
             submissions_come_back_whole
             uids_are_never_used_twice
+            urgent_recipients_are_leased_first
             verify_finds_nothing
         ] $($more)* }
     };

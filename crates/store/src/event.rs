@@ -69,6 +69,11 @@ pub enum Happening {
         /// Octets of the content.
         octets: u64,
     },
+    /// Its sender asked something of the transfer.
+    Asked {
+        /// What we shall do, such as `released at 2026-12-24T18:00:00Z`.
+        terms: Vec<String>,
+    },
     /// A rule about who may send might have stopped it, and let it pass for this reason.
     Checked {
         /// When in the session: connect, hello, sender or recipient.

@@ -27,6 +27,7 @@ mod mailbox;
 mod queue;
 mod search;
 mod submission;
+mod terms;
 mod verify;
 
 use std::fmt::Debug;
@@ -56,6 +57,7 @@ pub use submission::{
     OriginKind, Outcome, RecipientState, RecipientView, RemoteReply, SubmissionKey, SubmissionView,
     Summary, TlsRecord,
 };
+pub use terms::{Deadline, Release, Terms, TlsWish, URGENCY_LEAD};
 pub use verify::{Counters, Finding, Repair, VerifyReport};
 
 /// The answer of a store operation, to be awaited.
@@ -98,7 +100,8 @@ pub trait Store: Send + Sync + Debug + 'static {
     /// Adds events to a submission without changing a recipient's state.
     fn record(&self, submission: SubmissionId, events: Vec<NewEvent>) -> Pending<'_, ()>;
 
-    /// Recipients whose time has come, oldest first, at most `limit` submissions. They are
+    /// Recipients whose time has come, oldest first, at most `limit` submissions; urgent ones
+    /// count as due for [`URGENCY_LEAD`] longer, non-urgent ones for so much shorter. They are
     /// leased to the caller until `finish` or `release` names them or `lease_until` passes.
     fn lease_due(
         &self,
@@ -117,6 +120,7 @@ pub trait Store: Send + Sync + Debug + 'static {
     /// Hold, release, retry now or cancel; the recipients that it changed, with an event for
     /// each. Cancelling settles them. Left alone are those that are settled already, held ones
     /// on retry, and on cancelling those that somebody leases: they are being tried right now.
+    /// Nothing that its sender wants kept back is due before its release.
     fn steer(&self, steer: Steer) -> Pending<'_, Vec<u32>>;
 
     /// Submissions with recipients that are not settled yet (or all), oldest first; with a limit

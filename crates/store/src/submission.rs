@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     AccountId, Content, Event, Flags, MailboxId, MessageId, Modseq, NewEvent, Note, SubmissionId,
-    Uid, UnixMillis,
+    Terms, Uid, UnixMillis,
 };
 
 /// How a message came to us.
@@ -101,6 +101,8 @@ pub struct Accept {
     pub envelope_id: Option<EnvelopeId>,
     /// What the content may contain.
     pub body: BodyType,
+    /// What its sender asked of the transfer.
+    pub terms: Terms,
     /// Its Message-ID field without angle brackets, to find it by.
     pub message_id: Option<String>,
     /// `Received` and the content as received; without any entry's prefix.
@@ -377,6 +379,8 @@ pub struct Summary {
     pub envelope_id: Option<EnvelopeId>,
     /// What the content may contain.
     pub body: BodyType,
+    /// What its sender asked of the transfer.
+    pub terms: Terms,
     /// Its Message-ID field.
     pub message_id: Option<String>,
     /// Its content, while that is kept.

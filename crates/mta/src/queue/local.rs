@@ -105,6 +105,7 @@ async fn enter(
         ret: summary.ret,
         envelope_id: summary.envelope_id.clone(),
         body: summary.body,
+        terms: store::Terms::default(),
         message_id: summary.message_id.clone(),
         content,
         recipients: plan.recipients,

@@ -223,6 +223,7 @@ impl SmtpDrive {
             ret: sender.ret,
             envelope_id: sender.envelope_id,
             body: sender.body,
+            terms: store::Terms::default(),
             message_id: message_id.map(|id| id.as_str().to_owned()),
             content,
             recipients: plan.recipients,

@@ -255,6 +255,7 @@ impl<'a> Shelf<'a> {
             ret: None,
             envelope_id: None,
             body: BodyType::EightBitMime,
+            terms: store::Terms::default(),
             message_id: piece.message_id,
             content: piece.content,
             recipients: Vec::new(),

@@ -274,6 +274,7 @@ impl History {
             ret: None,
             envelope_id: None,
             body: BodyType::SevenBit,
+            terms: store::Terms::default(),
             message_id: Some(format!("{id}@example.org")),
             content: Content::from(content(id, octets)),
             recipients,

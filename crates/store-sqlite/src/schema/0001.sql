@@ -128,6 +128,7 @@ CREATE TABLE submission (
     ret          TEXT,             -- FULL or HDRS (RFC 3461 §4.3)
     envelope_id  TEXT,             -- ENVID, decoded
     body         TEXT,             -- BODY, where it was given
+    terms        TEXT,             -- what its sender asked of the transfer, JSON; NULL: nothing
     message_id   TEXT,             -- without angle brackets
     message      INTEGER NOT NULL, -- its row may be gone once everything is settled
     octets       INTEGER NOT NULL,
@@ -154,9 +155,10 @@ CREATE TABLE recipient (
     host          TEXT,             -- the server that spoke last
     reply         TEXT,             -- its words, JSON
     delay_told    INTEGER NOT NULL, -- 1: the sender was told of a delay
+    urgency       INTEGER NOT NULL, -- 1: before others, 0: usual, -1: after them (RFC 6710)
     PRIMARY KEY (submission, number)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX recipient_due ON recipient (due) WHERE due IS NOT NULL;
+CREATE INDEX recipient_due ON recipient (urgency, due) WHERE due IS NOT NULL;
 
 CREATE TABLE event (
     submission BLOB NOT NULL,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use envelope::Domain;
+use envelope::{Domain, Priority};
 use store::{
     Accept, Accepted, Account, AccountId, AccountState, AccountUse, Alias, AliasKey, Announcement,
     Change, Changes, Content, Counters, Credential, DomainRow, Due, Entry, Finding, Finish,
@@ -23,7 +23,7 @@ macro_rules! faults {
         }
 
         impl Fault {
-            pub(crate) const ALL: [Self; 36] = [$(Self::$fault),*];
+            pub(crate) const ALL: &[Self] = &[$(Self::$fault),*];
 
             /// The law that has to notice it.
             pub(crate) fn breaks(self) -> &'static str {
@@ -72,6 +72,10 @@ faults! {
     LosesOriginals => "submissions_come_back_whole",
     /// Leases end at once.
     LeasesToAll => "due_recipients_are_leased",
+    /// Does not know what is urgent.
+    KnowsNoUrgency => "urgent_recipients_are_leased_first",
+    /// Lets an operator try what its sender wants kept back.
+    ReleasesEarly => "nothing_is_due_before_its_release",
     /// Takes no lease back.
     KeepsLeases => "leases_can_be_given_back",
     /// Wakes the queue too late.
@@ -141,6 +145,7 @@ fn copy_of(accept: &Accept, id: SubmissionId, recipients: usize) -> Accept {
         ret: accept.ret,
         envelope_id: accept.envelope_id.clone(),
         body: accept.body,
+        terms: accept.terms.clone(),
         message_id: accept.message_id.clone(),
         content,
         recipients: accept.recipients.iter().take(recipients).cloned().collect(),
@@ -193,6 +198,12 @@ impl<S: Store> Store for Broken<S> {
         if self.has(Fault::DeliversTwice) {
             let twice = deliveries_of(&accept);
             accept.copies.extend(twice);
+        }
+        if self.has(Fault::KnowsNoUrgency) {
+            accept.terms.priority = Priority::NORMAL;
+        }
+        if self.has(Fault::ReleasesEarly) {
+            accept.terms.release = None;
         }
         let notices = if self.has(Fault::AcceptsNoticesLater) {
             std::mem::take(&mut accept.notices)

@@ -57,7 +57,7 @@ fn every_law_is_broken_by_a_fault() {
     let mut unbroken = Vec::new();
     for law in LAWS {
         let faults: Vec<Fault> =
-            Fault::ALL.into_iter().filter(|fault| fault.breaks() == law.name).collect();
+            Fault::ALL.iter().copied().filter(|fault| fault.breaks() == law.name).collect();
         assert!(!faults.is_empty(), "no fault breaks {}", law.name);
         for fault in faults {
             if (law.check)(&mut Folder::open(Some(fault))).is_ok() {

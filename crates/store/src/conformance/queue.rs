@@ -1,10 +1,11 @@
-//! Laws of mail in motion: states, leases, notices, events.
+//! Laws of mail in motion: states, leases, notices, events. What senders asked of it: `terms`.
 
 use envelope::{
     BodyType, EnhancedStatus, EnvelopeId, Notify, OriginalRecipient, Recipient, Return, ReversePath,
 };
 
 use super::Harness;
+use super::terms::rich_terms;
 use super::world::{
     Held, START, World, address, bad, content, ensure, good, not_found, refused, same,
 };
@@ -42,7 +43,7 @@ pub(super) fn finish_of(submission: SubmissionId, outcomes: Vec<Outcome>) -> Fin
     }
 }
 
-fn lease(world: &World<'_>, now: i64, limit: u32) -> Result<Vec<Due>, String> {
+pub(super) fn lease(world: &World<'_>, now: i64, limit: u32) -> Result<Vec<Due>, String> {
     good("leasing", world.store.lease_due(after(now), after(now + 100), limit))
 }
 
@@ -119,6 +120,7 @@ fn rich_letter(world: &World<'_>) -> Result<Accept, String> {
         ret: Some(Return::Headers),
         envelope_id: EnvelopeId::new("an id").ok(),
         body: BodyType::EightBitMime,
+        terms: rich_terms(),
         message_id: Some("m@example.org".to_owned()),
         recipients: vec![NewRecipient {
             recipient,
@@ -167,6 +169,7 @@ pub(super) fn submissions_come_back_whole(harness: &mut dyn Harness) -> Held {
     same("RET", &summary.ret, &Some(Return::Headers))?;
     same("ENVID", &summary.envelope_id, &EnvelopeId::new("an id").ok())?;
     same("BODY", &summary.body, &BodyType::EightBitMime)?;
+    same("the terms", &summary.terms, &rich_terms())?;
     same("the Message-ID", &summary.message_id.as_deref(), &Some("m@example.org"))?;
     same("size and sender", &(summary.octets, &summary.reverse_path), &(100, &sender))?;
     same("the attempts", &view.attempts, &vec![attempt])?;

@@ -175,6 +175,7 @@ impl<'h> World<'h> {
             ret: None,
             envelope_id: None,
             body: BodyType::SevenBit,
+            terms: crate::Terms::default(),
             message_id: None,
             content: Content::from(content(octets)),
             recipients: Vec::new(),

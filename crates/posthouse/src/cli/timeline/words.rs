@@ -18,6 +18,7 @@ fn name(happening: &Happening) -> (Style, &'static str) {
     match happening {
         Happening::Received { login: Some(_), .. } => (Style::Strong, "submitted"),
         Happening::Received { .. } => (Style::Strong, "received"),
+        Happening::Asked { .. } => (Style::Strong, "asked"),
         Happening::Checked { .. } => (Style::Faint, "checked"),
         Happening::Resolved { .. } => (Style::Faint, "resolved"),
         Happening::Expanded { .. } => (Style::Faint, "expanded"),
@@ -43,6 +44,7 @@ fn name(happening: &Happening) -> (Style, &'static str) {
 fn details(happening: &Happening) -> String {
     match happening {
         Happening::Received { .. } => received(happening),
+        Happening::Asked { terms } => terms.join(", "),
         Happening::Checked { stage, rule } => format!("{rule} at {stage}"),
         Happening::Resolved { to } => to.clone(),
         Happening::Expanded { into } => into.join(", "),
