@@ -12,7 +12,9 @@
 mod backup;
 mod bring;
 mod restore;
+mod schedule;
 
 pub(crate) use self::backup::back_up;
 pub(crate) use self::bring::{Brought, Left};
 pub(crate) use self::restore::{Part, restore_all, restore_part};
+pub(crate) use self::schedule::{BackupResult, Status, run};

@@ -13,6 +13,7 @@
 //! Not here: whether the machine can do what the configuration asks (`check`).
 
 mod auth;
+mod backup;
 mod dns;
 mod fault;
 mod limits;
@@ -41,6 +42,7 @@ use platform::{Disk, RealDisk};
 use serde::Deserialize;
 use toml::Spanned;
 
+pub(crate) use self::backup::Backup;
 pub(crate) use self::fault::Fault;
 pub(crate) use self::limits::{Limits, Rate};
 pub(crate) use self::listener::{Listener, Protocol, Security};
@@ -90,6 +92,8 @@ pub(crate) struct Config {
     pub(crate) separator: Separator,
     /// How senders are told.
     pub(crate) notices: Notices,
+    /// Copies that the server makes by itself.
+    pub(crate) backup: Option<Backup>,
 }
 
 /// What may stand in the file.
@@ -120,6 +124,8 @@ struct Written {
     recipients: recipients::Written,
     #[serde(default)]
     notices: notices::Written,
+    #[serde(default)]
+    backup: backup::Written,
 }
 
 impl Config {
@@ -167,6 +173,7 @@ impl Config {
             queue: written.queue.check(&source)?,
             separator: written.recipients.check(&source)?,
             notices: written.notices.check(&source)?,
+            backup: written.backup.check(&source)?,
         })
     }
 }

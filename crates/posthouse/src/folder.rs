@@ -5,6 +5,7 @@
 //!   DATA/control.sock   where that process takes commands
 //!   DATA/secret         stays the same over restarts (see `sasl::ServerSecret`)
 //!   DATA/tls/           certificates of our own making
+//!   DATA/backup.json    what came of the last backup
 //!   DATA/…              the store's files
 //! ```
 //!
@@ -45,6 +46,11 @@ impl Folder {
     /// Where certificates of our own making are.
     pub(crate) fn tls(&self) -> PathBuf {
         self.path.join("tls")
+    }
+
+    /// What came of the last backup that the server made by itself.
+    pub(crate) fn backup_status(&self) -> PathBuf {
+        self.path.join("backup.json")
     }
 
     /// Whether it is there.

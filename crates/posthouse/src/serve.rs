@@ -31,6 +31,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tracing::{error, info, warn};
 
+use crate::archive;
 use crate::config::Config;
 use crate::control::{self, ControlSocket};
 use crate::engine::Engine;
@@ -82,6 +83,9 @@ pub(crate) async fn run(config: &Config, until: Until) -> Result<Exit, Failure> 
     tokio::spawn(upkeep::follow(news, Arc::clone(&engine), shutdown.clone()));
     tokio::spawn(control.run(Arc::clone(&engine), shutdown.clone()));
     tokio::spawn(upkeep::run(Arc::clone(&engine), config.queue.keep_events, shutdown.clone()));
+    if let Some(backup) = config.backup.clone() {
+        tokio::spawn(archive::run(Arc::clone(&engine), backup, shutdown.clone()));
+    }
     let mut queue = tokio::spawn(mta::queue::run(mta, shutdown.clone()));
     info!(hostname = %config.hostname, data_dir = %config.data_dir.display(), "serving");
     tell_ready(&ready);

@@ -11,11 +11,12 @@ use std::path::Path;
 
 use nix::unistd::{AccessFlags, access};
 use platform::tls::Identity;
-use platform::{Clock, Net, RealDisk, SystemClock, TokioNet};
+use platform::{Clock, Net, RealDisk, SystemClock, Timestamp, TokioNet};
 use serde::Serialize;
 
 use super::output::Style;
 use super::{Options, Output, visible};
+use crate::archive::{BackupResult, Status};
 use crate::config::{Config, Security, Tls};
 use crate::engine::Engine;
 use crate::failure::{Exit, Failure, of_file};
@@ -78,6 +79,7 @@ async fn findings(options: &Options) -> Vec<Finding> {
     let folder = Folder::new(&config.data_dir);
     let running = store(&folder, &mut findings).await;
     findings.extend(listeners(&config, running).await);
+    findings.push(backup(&config, &folder));
     findings
 }
 
@@ -162,6 +164,43 @@ async fn domains(engine: &Engine) -> Finding {
             super::table::count(u64::try_from(domains.len()).unwrap_or(u64::MAX), "local domain")
         )),
         Err(error) => Finding::error(error.into()),
+    }
+}
+
+/// Whether everything could be brought back, if the disk died now.
+fn backup(config: &Config, folder: &Folder) -> Finding {
+    let Some(backup) = &config.backup else {
+        return Finding::warning(
+            "the server makes no backups",
+            "name a folder on another disk: dir = \"…\" under [backup]",
+        );
+    };
+    let status = match Status::read(folder) {
+        Ok(Some(status)) => status,
+        Ok(None) => return Finding::ok("no backup was made yet; the first one follows the start"),
+        Err(failure) => return Finding::error(failure),
+    };
+    let age = SystemClock.now().since(Timestamp::from_millis(status.begun_at));
+    let hours = age.as_secs() / 3600;
+    match status.result {
+        BackupResult::Proven { generation, messages } => {
+            let messages = super::table::count(messages, "message");
+            let what = format!("backup {generation}: {messages}, proven {hours} h ago");
+            if age > backup.every.saturating_mul(2) {
+                Finding::warning(what, "the server does not run, or see its log")
+            } else {
+                Finding::ok(what)
+            }
+        }
+        BackupResult::Damaged { generation, findings } => {
+            let first = findings.first().map(super::verify::line).unwrap_or_default();
+            let what = format!("backup {generation} ({hours} h ago) is not whole: {first}");
+            Finding::error(Failure::new(what).remedy("posthouse verify"))
+        }
+        BackupResult::Failed { reason } => {
+            let what = format!("the backup {hours} h ago failed: {reason}");
+            Finding::error(Failure::new(what).remedy("see the server's log"))
+        }
     }
 }
 

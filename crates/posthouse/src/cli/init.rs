@@ -250,6 +250,10 @@ tls = "implicit"
 mode = "self-signed"                   # or "files" with:
 # certificate = "cert.pem"
 # key = "key.pem"
+
+# Each day a copy, read again to prove it; best on another disk
+# [backup]
+# dir = "/var/backups/posthouse"
 "#,
         smtp = bind(25),
         submissions = bind(465),

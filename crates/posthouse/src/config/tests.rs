@@ -171,9 +171,9 @@ fn keys_and_types_that_do_not_fit() {
         "[queue",
         "[outbound]\nrelay = { host = \"a:1\", user = \"x\" }",
     ]), @r#"
-    unknown key "hostnme" (posthouse.toml:3:1): did you mean "hostname"? the keys here are hostname, data_dir, store, listener, tls, auth, limits, policy, dns, outbound, queue, recipients, notices
+    unknown key "hostnme" (posthouse.toml:3:1): did you mean "hostname"? the keys here are hostname, data_dir, store, listener, tls, auth, limits, policy, dns, outbound, queue, recipients, notices, backup
     unknown key "retyr" (posthouse.toml:4:1): did you mean "retry"? the keys here are retry, retry_greylisted, retry_unreachable, retry_full, jitter_percent, expire, delay_notice, keep_events
-    unknown key "queues" (posthouse.toml:3:2): did you mean "queue"? the keys here are hostname, data_dir, store, listener, tls, auth, limits, policy, dns, outbound, queue, recipients, notices
+    unknown key "queues" (posthouse.toml:3:2): did you mean "queue"? the keys here are hostname, data_dir, store, listener, tls, auth, limits, policy, dns, outbound, queue, recipients, notices, backup
     the same key stands here twice (posthouse.toml:3:1): keep one of them
     string "many" does not fit here: expected a whole number (posthouse.toml:4:15): write it without quotes or sign
     integer `50` does not fit here: expected a text (posthouse.toml:4:16): write it in quotes
@@ -227,6 +227,9 @@ fn values_that_cannot_be() {
         "[queue]\njitter_percent = 51",
         "[queue]\nkeep_events = \"0d\"",
         "[notices]\nlanguage = \"klingon\"",
+        "[backup]\nkeep = 3",
+        "[backup]\ndir = \"b\"\nkeep = 0",
+        "[backup]\ndir = \"b\"\nevery = \"5s\"",
         "[queue]\nexpire = \"five days\"",
         "[recipients]\nsubaddress_separator = \"@\"",
         "[[listener]]\nprotocol = \"smtp\"\nbind = []\ntls = \"none\"",
@@ -257,6 +260,9 @@ fn values_that_cannot_be() {
     jitter_percent = 51 is too much (posthouse.toml:4:18): write at most 50; longer pauses go into retry
     "0d" is nothing (posthouse.toml:4:15): write at least one
     there are no notices in the language "klingon" (posthouse.toml:4:12): write one of en, de
+    backups have no folder (posthouse.toml:4:8): write dir = "…" under [backup], best on another disk
+    keep = 0 keeps no backup (posthouse.toml:5:8): write at least 1
+    every is shorter than a minute (posthouse.toml:5:9): write "1d", or "1h"
     "five days" is not a time (posthouse.toml:4:10): write a whole number with s, m, h, d or w, as in 5m
     subaddress_separator = "@" is not one of +-=_#~ (posthouse.toml:4:24): write "+", or "" if addresses have no details
     this listener has no address (posthouse.toml:5:8): name at least one address with its port, such as "127.0.0.1:2525"

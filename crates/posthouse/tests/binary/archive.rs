@@ -3,6 +3,7 @@
 #![expect(clippy::disallowed_methods, reason = "it looks at files from outside")]
 
 use std::fs;
+use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
@@ -112,4 +113,32 @@ fn one_account_or_message_comes_back_beside_what_is_there() {
     site.run(&arguments).fails_with(1, "nowhere");
     assert_eq!(server.end(), Some(0));
     site.run(&["verify"]).done();
+}
+
+#[test]
+fn the_server_makes_and_proves_backups_by_itself() {
+    let site = delivered(2);
+    let configuration = format!("{CONFIGURATION}[backup]\ndir = \"copies\"\nkeep = 1\n");
+    fs::write(site.path("posthouse.toml"), configuration).expect("written");
+    let said = site.run(&["check"]).done();
+    assert!(said.contains("no backup was made yet"), "{said}");
+    let server = site.serve();
+    while !site.path("data/backup.json").exists() {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert_eq!(server.end(), Some(0));
+    let said = site.run(&["check"]).done();
+    assert!(said.contains(": 2 messages, proven 0 h ago"), "{said}");
+    assert_eq!(site.run(&["restore", "copies", "--list"]).done().lines().count(), 1);
+
+    // Another server's backups are there: it cannot make one, and says so.
+    fs::remove_dir_all(site.path("data")).expect("removed");
+    let server = site.serve();
+    while !site.path("data/backup.json").exists() {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert_eq!(server.end(), Some(0));
+    let said = site.run(&["check"]);
+    assert_eq!(said.code, Some(1), "{said:?}");
+    assert!(said.out.contains("failed: ") && said.out.contains("another store"), "{said:?}");
 }
