@@ -12,7 +12,8 @@ use std::sync::Arc;
 use envelope::{Address, Domain};
 use sasl::Password;
 use store::{
-    Account, AccountState, Alias, AliasKey, Credential, NewAccount, StoreError, UnixMillis,
+    Account, AccountState, Alias, AliasKey, Credential, DomainRelay, NewAccount, StoreError,
+    UnixMillis,
 };
 
 use crate::{Directory, DirectoryError, EXPANSION_TARGETS_MAX, Table, credential};
@@ -24,14 +25,23 @@ impl Directory {
 
     /// Makes a domain local.
     pub async fn add_domain(&self, domain: Domain) -> Result<(), DirectoryError> {
-        if domain.literal().is_some() {
-            return Err(DirectoryError::Refused(format!("{domain} is an address, not a domain")));
-        }
+        check_name(&domain)?;
         let _turn = self.changes.lock().await;
         self.done(self.store.add_domain(domain, self.now()).await).await
     }
 
-    /// Removes a local domain.
+    /// Takes mail for a domain in order to hand it on.
+    pub async fn relay_domain(
+        &self,
+        domain: Domain,
+        relay: DomainRelay,
+    ) -> Result<(), DirectoryError> {
+        check_name(&domain)?;
+        let _turn = self.changes.lock().await;
+        self.done(self.store.relay_domain(domain, relay, self.now()).await).await
+    }
+
+    /// Removes a domain.
     pub async fn remove_domain(&self, domain: Domain) -> Result<(), DirectoryError> {
         let _turn = self.changes.lock().await;
         self.done(self.store.remove_domain(domain).await).await
@@ -97,6 +107,17 @@ impl Directory {
         self.done(self.store.set_account_state(account.id, state).await).await
     }
 
+    /// Sets how much an account may hold; what it holds already stays.
+    pub async fn set_quota(
+        &self,
+        address: &Address,
+        quota_octets: Option<u64>,
+    ) -> Result<(), DirectoryError> {
+        let _turn = self.changes.lock().await;
+        let account = self.existing(address)?;
+        self.done(self.store.set_quota(account.id, quota_octets).await).await
+    }
+
     /// Removes an account with all of its mail.
     pub async fn remove_account(&self, address: &Address) -> Result<(), DirectoryError> {
         let _turn = self.changes.lock().await;
@@ -113,7 +134,7 @@ impl Directory {
             AliasKey::Domain(domain) => domain,
         };
         if !table.is_local(domain) {
-            return Err(not_local(domain));
+            return Err(not_local(&table, domain));
         }
         if alias.targets.is_empty() {
             return Err(DirectoryError::Refused(format!("alias {} leads nowhere", alias.key)));
@@ -169,7 +190,19 @@ impl Directory {
     }
 }
 
-fn not_local(domain: &Domain) -> DirectoryError {
+fn check_name(domain: &Domain) -> Result<(), DirectoryError> {
+    if domain.literal().is_some() {
+        return Err(DirectoryError::Refused(format!("{domain} is an address, not a domain")));
+    }
+    Ok(())
+}
+
+fn not_local(table: &Table, domain: &Domain) -> DirectoryError {
+    if let Some(relay) = table.relay(domain) {
+        return DirectoryError::Refused(format!(
+            "mail for {domain} is handed on ({relay}), so it has no accounts and aliases here"
+        ));
+    }
     DirectoryError::Refused(format!(
         "{domain} is not a local domain: run `posthouse domain add {domain}` first"
     ))
@@ -201,7 +234,7 @@ fn check_new(table: &Table, addresses: &[Address]) -> Result<(), DirectoryError>
     let mut seen = BTreeSet::new();
     for address in addresses {
         if !table.is_local(address.domain()) {
-            return Err(not_local(address.domain()));
+            return Err(not_local(table, address.domain()));
         }
         if table.account(address).is_some() {
             return Err(DirectoryError::Refused(format!("account {address} exists already")));

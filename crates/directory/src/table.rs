@@ -18,7 +18,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use envelope::{Address, Domain, LocalPart};
-use store::{Account, AccountId, AccountState, Alias, AliasKey, DomainRow};
+use store::{Account, AccountId, AccountState, Alias, AliasKey, DomainRelay, DomainRow};
 
 /// Most targets that one address may expand to: more would hold up the session of who sends to
 /// it. Mail for an address of more is refused, not delivered to some.
@@ -36,7 +36,7 @@ pub enum Resolution {
     Unknown,
     /// Its aliases have more than [`EXPANSION_TARGETS_MAX`] targets: only the operator can help.
     TooMany,
-    /// The domain is not ours.
+    /// The domain is not ours; see [`Table::relay`] for whether we take its mail all the same.
     Remote,
 }
 
@@ -91,6 +91,8 @@ impl Separator {
 pub struct Table {
     separator: Separator,
     domains: BTreeSet<Domain>,
+    /// Domains whose mail is handed on.
+    relayed: BTreeMap<Domain, DomainRelay>,
     accounts: BTreeMap<Address, Account>,
     by_id: BTreeMap<AccountId, Address>,
     aliases: BTreeMap<AliasKey, Alias>,
@@ -109,10 +111,18 @@ impl Table {
                 *known = account.clone();
             }
         }
+        let (mut local, mut relayed) = (BTreeSet::new(), BTreeMap::new());
+        for DomainRow { domain, relay, .. } in domains {
+            match relay {
+                None => drop(local.insert(domain)),
+                Some(relay) => drop(relayed.insert(domain, relay)),
+            }
+        }
         Self {
             separator: Separator::default(),
             oldest,
-            domains: domains.into_iter().map(|row| row.domain).collect(),
+            domains: local,
+            relayed,
             by_id: accounts.iter().map(|account| (account.id, account.address.clone())).collect(),
             accounts: accounts
                 .into_iter()
@@ -131,6 +141,11 @@ impl Table {
     /// Whether mail for this domain is ours.
     pub fn is_local(&self, domain: &Domain) -> bool {
         self.domains.contains(domain)
+    }
+
+    /// How mail for a domain is handed on, if we take it from anybody for that.
+    pub fn relay(&self, domain: &Domain) -> Option<&DomainRelay> {
+        self.relayed.get(domain)
     }
 
     /// The first local domain by name.
@@ -327,6 +342,7 @@ mod tests {
     fn table() -> Table {
         let domains = ["a.test", "b.test"].map(|name| DomainRow {
             domain: Domain::parse(name).unwrap(),
+            relay: None,
             added_at: UnixMillis(0),
         });
         Table::new(
@@ -384,8 +400,11 @@ mod tests {
     #[test]
     fn the_exact_address_counts_before_the_one_without_its_detail() {
         let accounts = || vec![account(1, "ada@a.test"), account(2, "ada+x@a.test")];
-        let domain =
-            || DomainRow { domain: Domain::parse("a.test").unwrap(), added_at: UnixMillis(0) };
+        let domain = || DomainRow {
+            domain: Domain::parse("a.test").unwrap(),
+            relay: None,
+            added_at: UnixMillis(0),
+        };
         let table =
             |separator| Table::new(vec![domain()], accounts(), Vec::new()).separated_by(separator);
         let rows = [
@@ -419,8 +438,11 @@ mod tests {
             list("big@a.test", members(EXPANSION_TARGETS_MAX)),
             list("over@a.test", members(EXPANSION_TARGETS_MAX + 1)),
         ];
-        let domain =
-            DomainRow { domain: Domain::parse("a.test").unwrap(), added_at: UnixMillis(0) };
+        let domain = DomainRow {
+            domain: Domain::parse("a.test").unwrap(),
+            relay: None,
+            added_at: UnixMillis(0),
+        };
         let table = Table::new(vec![domain], vec![account(1, "ada@a.test")], aliases);
         match table.resolve(&address("big@a.test")) {
             Resolution::Local(targets) => assert_eq!(targets.len(), EXPANSION_TARGETS_MAX),

@@ -243,8 +243,11 @@ mod tests {
             targets: vec![address("ada@a.test"), address("bob@else.test")],
             owner: None,
         };
-        let domain =
-            DomainRow { domain: Domain::parse("a.test").unwrap(), added_at: UnixMillis(0) };
+        let domain = DomainRow {
+            domain: Domain::parse("a.test").unwrap(),
+            relay: None,
+            added_at: UnixMillis(0),
+        };
         Table::new(vec![domain], vec![account(1, "ada@a.test")], vec![list])
     }
 

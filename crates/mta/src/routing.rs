@@ -1,7 +1,7 @@
 //! Which hosts a domain's mail goes to, in which order.
 //!
 //! ```text
-//!   domain ─ a route? a smart host? ─▶ that host
+//!   domain ─ taken for a route of its own? a route? a smart host? ─▶ that host
 //!          └ MX ─▶ by preference, equals shuffled, nothing from our own preference on
 //!                 └ none ─▶ the domain itself (RFC 5321 §5.1)
 //!   host ─▶ addresses, IPv6 first, without private ones; one that is ours is our preference
@@ -15,6 +15,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use dns::{DnsError, Mx};
 use envelope::{Domain, EnhancedStatus};
 use platform::Random;
+use store::DomainRelay;
 
 use crate::{Mta, PrivateTargets, RelayTls, Route};
 
@@ -72,6 +73,17 @@ pub(crate) struct Plan {
 /// Hosts for a domain, in the order of trying, with their addresses.
 pub(crate) async fn route(mta: &Mta, domain: &Domain) -> Result<Plan, NoRoute> {
     let outbound = &mta.config.outbound;
+    match mta.world.directory.table().relay(domain) {
+        Some(DomainRelay::Route { host, port }) => {
+            let host = host.literal().map_or_else(|| host.to_string(), |ip| ip.to_string());
+            return fixed(mta, domain, &Route { host, port: *port }, HostKind::Exchanger).await;
+        }
+        // A smart host would look up the MX records, too, and could bring it back to us.
+        Some(DomainRelay::BackupMx) => {
+            return by_exchangers(mta, domain).await.map_err(|error| as_backup(domain, error));
+        }
+        None => {}
+    }
     if let Some(route) = outbound.routes.get(domain) {
         return fixed(mta, domain, route, HostKind::Exchanger).await;
     }
@@ -82,6 +94,10 @@ pub(crate) async fn route(mta: &Mta, domain: &Domain) -> Result<Plan, NoRoute> {
         let found = vec![(0, address.to_string(), Ok(vec![address]))];
         return plan(mta, domain, found);
     }
+    by_exchangers(mta, domain).await
+}
+
+async fn by_exchangers(mta: &Mta, domain: &Domain) -> Result<Plan, NoRoute> {
     let mut found = Vec::new();
     for (preference, name) in exchangers(mta, domain).await? {
         let addresses = match mta.world.resolver.addresses(&name).await {
@@ -244,6 +260,16 @@ fn loops_to_us(domain: &Domain) -> NoRoute {
         EnhancedStatus::new(5, 4, 6),
         format!("Mail for {domain} comes back to this server, which does not take it"),
     )
+}
+
+/// Why a domain's mail cannot be handed on by us, who are only its backup.
+fn as_backup(domain: &Domain, error: NoRoute) -> NoRoute {
+    let loops = loops_to_us(domain);
+    if error != loops {
+        return error;
+    }
+    let reason = format!("{domain} has no better mail server than this one, its backup");
+    NoRoute::new(loops.status, reason)
 }
 
 /// Whether one of our own listeners answers there.

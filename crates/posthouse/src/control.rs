@@ -22,8 +22,8 @@ mod wire;
 
 pub(crate) use self::ask::{Answer, ask, take};
 pub(crate) use self::item::{
-    AccountItem, AttemptItem, EventItem, Item, QueueItem, RecipientItem, SubmissionItem, WayItem,
-    reply_line, time,
+    AccountItem, AttemptItem, DomainItem, EventItem, Item, QueueItem, RecipientItem,
+    SubmissionItem, WayItem, reply_line, time,
 };
 pub(crate) use self::perform::Items;
 pub(crate) use self::request::{Follow, Request, Secret, Steering};

@@ -6,8 +6,8 @@ use envelope::{Address, Domain};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde::{Deserialize, Serialize};
 use store::{
-    Account, AccountId, AccountState, Alias, AliasKey, Credential, DomainRow, INBOX, MailboxRole,
-    NewAccount, NewMailbox, StoreError, UnixMillis,
+    Account, AccountId, AccountState, Alias, AliasKey, Credential, DomainRelay, DomainRow, INBOX,
+    MailboxRole, NewAccount, NewMailbox, StoreError, UnixMillis,
 };
 
 use crate::accept::make_mailbox;
@@ -24,36 +24,40 @@ struct Targets {
     owner: Option<Address>,
 }
 
-/// All local domains, by name.
+/// All domains, by name.
 pub(crate) fn domains(database: &Connection) -> Result<Vec<DomainRow>, StoreError> {
     let failed = sql("read domains");
     let mut select = database
-        .prepare_cached("SELECT name, added_at FROM domain ORDER BY name")
+        .prepare_cached("SELECT name, added_at, relay FROM domain ORDER BY name")
         .map_err(&failed)?;
     let mut rows = select.query([]).map_err(&failed)?;
     let mut domains = Vec::new();
     while let Some(row) = rows.next().map_err(&failed)? {
         let name: String = row.get(0).map_err(&failed)?;
+        let relay: Option<String> = row.get(2).map_err(&failed)?;
         domains.push(DomainRow {
             domain: Domain::parse(&name)
                 .map_err(|error| damaged(format!("the domain {name}"), error))?,
+            relay: relay.map(|text| from_json(&format!("the domain {name}"), &text)).transpose()?,
             added_at: UnixMillis(row.get(1).map_err(&failed)?),
         });
     }
     Ok(domains)
 }
 
-/// Makes a domain local.
+/// Makes a domain local, or one whose mail is handed on.
 pub(crate) fn add_domain(
     batch: &mut Batch<'_>,
     domain: &Domain,
+    relay: Option<&DomainRelay>,
     at: UnixMillis,
 ) -> Result<(), StoreError> {
+    let relay = relay.map(to_json).transpose()?;
     let made = batch
         .database
         .execute(
-            "INSERT INTO domain (name, added_at) VALUES (?1, ?2) ON CONFLICT DO NOTHING",
-            params![domain.as_str(), at.0],
+            "INSERT INTO domain (name, added_at, relay) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
+            params![domain.as_str(), at.0, relay],
         )
         .map_err(sql("add a domain"))?;
     changed(batch, made, || StoreError::Exists { what: format!("domain {domain}") })
@@ -101,10 +105,14 @@ fn changed(
 fn check_domain(batch: &Batch<'_>, domain: &Domain) -> Result<(), StoreError> {
     let local = batch
         .database
-        .query_row("SELECT 1 FROM domain WHERE name = ?1", [domain.as_str()], |_| Ok(()))
+        .query_row(
+            "SELECT 1 FROM domain WHERE name = ?1 AND relay IS NULL",
+            [domain.as_str()],
+            |_| Ok(()),
+        )
         .optional()
         .map_err(sql("look for a domain"))?;
-    local.ok_or_else(|| StoreError::NotFound { what: format!("domain {domain}") })
+    local.ok_or_else(|| StoreError::NotFound { what: format!("local domain {domain}") })
 }
 
 fn account_row(row: &Row<'_>) -> Result<Account, StoreError> {
@@ -207,6 +215,23 @@ pub(crate) fn set_account_state(
         .database
         .execute("UPDATE account SET disabled = ?2 WHERE id = ?1", params![account.0, disabled])
         .map_err(sql("set an account's state"))?;
+    changed(batch, set, || StoreError::NotFound { what: format!("account {}", account.0) })
+}
+
+/// Sets how much an account may hold.
+pub(crate) fn set_quota(
+    batch: &mut Batch<'_>,
+    account: AccountId,
+    quota_octets: Option<u64>,
+) -> Result<(), StoreError> {
+    let set = batch
+        .database
+        .execute(
+            "UPDATE account SET quota_octets = ?2 WHERE id = ?1",
+            params![account.0, quota_octets.map(column)],
+        )
+        .map_err(sql("set an account's quota"))?;
+    batch.forget_remembered();
     changed(batch, set, || StoreError::NotFound { what: format!("account {}", account.0) })
 }
 

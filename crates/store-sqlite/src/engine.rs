@@ -9,10 +9,10 @@ use envelope::Domain;
 use rusqlite::Connection;
 use store::{
     Accept, Accepted, Account, AccountId, AccountState, AccountUse, Alias, AliasKey, Announcement,
-    Change, Changes, Content, Counters, Credential, DomainRow, Due, Entry, Finish, FlagChange,
-    Mailbox, MailboxId, MessageId, Modseq, NewAccount, NewEvent, NewMailbox, Note, Pending,
-    QueueFilter, Repair, SEEN_MAX, Search, Seen, Spool, Steer, Store, StoreError, SubmissionId,
-    SubmissionKey, SubmissionView, Summary, Uid, UnixMillis, VerifyReport,
+    Change, Changes, Content, Counters, Credential, DomainRelay, DomainRow, Due, Entry, Finish,
+    FlagChange, Mailbox, MailboxId, MessageId, Modseq, NewAccount, NewEvent, NewMailbox, Note,
+    Pending, QueueFilter, Repair, SEEN_MAX, Search, Seen, Spool, Steer, Store, StoreError,
+    SubmissionId, SubmissionKey, SubmissionView, Summary, Uid, UnixMillis, VerifyReport,
 };
 use tokio::sync::{broadcast, oneshot};
 
@@ -347,7 +347,11 @@ impl Store for SqliteStore {
     }
 
     fn add_domain(&self, domain: Domain, at: UnixMillis) -> Pending<'_, ()> {
-        self.write(move |batch| directory::add_domain(batch, &domain, at))
+        self.write(move |batch| directory::add_domain(batch, &domain, None, at))
+    }
+
+    fn relay_domain(&self, domain: Domain, relay: DomainRelay, at: UnixMillis) -> Pending<'_, ()> {
+        self.write(move |batch| directory::add_domain(batch, &domain, Some(&relay), at))
     }
 
     fn remove_domain(&self, domain: Domain) -> Pending<'_, ()> {
@@ -372,6 +376,10 @@ impl Store for SqliteStore {
 
     fn set_credential(&self, account: AccountId, credential: Credential) -> Pending<'_, ()> {
         self.write(move |batch| directory::set_credential(batch, account, &credential))
+    }
+
+    fn set_quota(&self, account: AccountId, quota_octets: Option<u64>) -> Pending<'_, ()> {
+        self.write(move |batch| directory::set_quota(batch, account, quota_octets))
     }
 
     fn remove_account(&self, account: AccountId) -> Pending<'_, ()> {

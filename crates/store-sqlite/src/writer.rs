@@ -303,7 +303,7 @@ mod tests {
         for guard in [Guard::ChecksFirst, Guard::Savepoint] {
             let run = move |batch: Option<&mut Batch<'_>>| -> Answer {
                 let result = batch.expect("it begins").attempt(guard, |batch| {
-                    let insert = "INSERT INTO domain VALUES ('half.example', 0)";
+                    let insert = "INSERT INTO domain VALUES ('half.example', 0, NULL)";
                     batch.database.execute(insert, []).map_err(sql("write half"))?;
                     Err::<(), _>(damaged("the database", "the next page"))
                 });

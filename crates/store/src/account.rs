@@ -10,13 +10,44 @@ use serde::{Deserialize, Serialize};
 
 use crate::{AccountId, UnixMillis};
 
-/// A local domain.
+/// A domain that we take mail for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DomainRow {
     /// Its name.
     pub domain: Domain,
-    /// Since when it is local.
+    /// How its mail is handed on; `None`: it is local.
+    pub relay: Option<DomainRelay>,
+    /// Since when we take mail for it.
     pub added_at: UnixMillis,
+}
+
+/// How mail for a domain is handed on that is not local.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "by", rename_all = "kebab-case")]
+pub enum DomainRelay {
+    /// To the servers of its MX records that are better than ours.
+    BackupMx,
+    /// To this host.
+    Route {
+        /// A name, or an address literal.
+        host: Domain,
+        /// Its port.
+        port: u16,
+    },
+}
+
+impl fmt::Display for DomainRelay {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::BackupMx => f.write_str("backup MX"),
+            Self::Route { host, port } => match host.literal() {
+                Some(address) => {
+                    write!(f, "route to {}", std::net::SocketAddr::new(address, *port))
+                }
+                None => write!(f, "route to {host}:{port}"),
+            },
+        }
+    }
 }
 
 /// What a password became. Never the password itself.

@@ -38,7 +38,8 @@ use envelope::{Address, Domain};
 use tokio::sync::broadcast;
 
 pub use account::{
-    Account, AccountState, AccountUse, Alias, AliasKey, Credential, DomainRow, NewAccount, Note,
+    Account, AccountState, AccountUse, Alias, AliasKey, Credential, DomainRelay, DomainRow,
+    NewAccount, Note,
 };
 pub use content::{Content, SPOOL_MEMORY_OCTETS_MAX, Spool, SpoolFile};
 pub use error::StoreError;
@@ -180,10 +181,12 @@ pub trait Store: Send + Sync + Debug + 'static {
 
     // ---- who and where ----
 
-    /// All local domains, by name.
+    /// All domains that we take mail for, by name.
     fn domains(&self) -> Pending<'_, Vec<DomainRow>>;
     /// Makes a domain local.
     fn add_domain(&self, domain: Domain, at: UnixMillis) -> Pending<'_, ()>;
+    /// Takes mail for a domain in order to hand it on. It has no accounts and aliases.
+    fn relay_domain(&self, domain: Domain, relay: DomainRelay, at: UnixMillis) -> Pending<'_, ()>;
     /// Removes a domain; [`StoreError::InUse`] while it has accounts or aliases.
     fn remove_domain(&self, domain: Domain) -> Pending<'_, ()>;
 
@@ -197,6 +200,8 @@ pub trait Store: Send + Sync + Debug + 'static {
     fn set_credential(&self, account: AccountId, credential: Credential) -> Pending<'_, ()>;
     /// Takes an account out of use, or back into it.
     fn set_account_state(&self, account: AccountId, state: AccountState) -> Pending<'_, ()>;
+    /// Sets how much an account may hold; what it holds already stays.
+    fn set_quota(&self, account: AccountId, quota_octets: Option<u64>) -> Pending<'_, ()>;
     /// Removes an account with all of its mail.
     fn remove_account(&self, account: AccountId) -> Pending<'_, ()>;
 

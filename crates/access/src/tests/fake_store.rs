@@ -8,10 +8,11 @@ use bytes::Bytes;
 use envelope::Domain;
 use store::{
     Accept, Accepted, Account, AccountId, AccountState, AccountUse, Alias, AliasKey, Announcement,
-    Change, Changes, Counters, Credential, DomainRow, Due, Entry, Finish, FlagChange, INBOX,
-    Mailbox, MailboxId, MailboxRole, MessageId, Modseq, NewAccount, NewEvent, NewMailbox, Note,
-    Pending, QueueFilter, Repair, Search, Seen, Spool, Steer, Store, StoreError, SubmissionId,
-    SubmissionKey, SubmissionView, Summary, Uid, UidValidity, UnixMillis, VerifyReport,
+    Change, Changes, Counters, Credential, DomainRelay, DomainRow, Due, Entry, Finish, FlagChange,
+    INBOX, Mailbox, MailboxId, MailboxRole, MessageId, Modseq, NewAccount, NewEvent, NewMailbox,
+    Note, Pending, QueueFilter, Repair, Search, Seen, Spool, Steer, Store, StoreError,
+    SubmissionId, SubmissionKey, SubmissionView, Summary, Uid, UidValidity, UnixMillis,
+    VerifyReport,
 };
 use tokio::sync::broadcast;
 
@@ -181,8 +182,12 @@ impl Store for FakeStore {
     }
 
     fn add_domain(&self, domain: Domain, at: UnixMillis) -> Pending<'_, ()> {
-        self.state().domains.push(DomainRow { domain, added_at: at });
+        self.state().domains.push(DomainRow { domain, relay: None, added_at: at });
         ready(Ok(()))
+    }
+
+    fn relay_domain(&self, _: Domain, _: DomainRelay, _: UnixMillis) -> Pending<'_, ()> {
+        refused()
     }
 
     fn accounts(&self) -> Pending<'_, Vec<Account>> {
@@ -295,6 +300,10 @@ impl Store for FakeStore {
     }
 
     fn set_credential(&self, _: AccountId, _: Credential) -> Pending<'_, ()> {
+        refused()
+    }
+
+    fn set_quota(&self, _: AccountId, _: Option<u64>) -> Pending<'_, ()> {
         refused()
     }
 

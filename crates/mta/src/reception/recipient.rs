@@ -42,7 +42,13 @@ impl SmtpDrive {
         };
         let may_relay = self.login.is_some() || self.reception.may_relay(self.peer);
         let answer = match table.resolve(&address) {
-            Resolution::Remote if may_relay || returns == Returns::ToSender => Answer::Accept,
+            Resolution::Remote
+                if may_relay
+                    || returns == Returns::ToSender
+                    || table.relay(address.domain()).is_some() =>
+            {
+                Answer::Accept
+            }
             Resolution::Remote => reply::relay_refused(&address).into(),
             Resolution::Unknown => self.judge_guess(reply::unknown_recipient(&address)).into(),
             Resolution::TooMany => reply::too_many_targets(&address).into(),

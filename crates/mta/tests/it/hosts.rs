@@ -17,7 +17,7 @@ const LETTER: &str = "From: ada@a.test\r\nSubject: hello\r\n\r\nDear Bob\r\n";
 /// A system, and servers elsewhere on one port at addresses of their own.
 pub(crate) struct Net {
     pub(crate) a: System,
-    zone: Arc<Zone>,
+    pub(crate) zone: Arc<Zone>,
     port: u16,
     hosts: u8,
 }

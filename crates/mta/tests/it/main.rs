@@ -20,6 +20,7 @@ mod policy;
 #[cfg(test)]
 mod reception;
 #[cfg(test)]
+mod relayed_domains;
 mod reports;
 #[cfg(test)]
 mod sending;

@@ -39,6 +39,14 @@ pub(crate) enum Command {
         /// Its address
         address: Address,
     },
+    /// Change what is set of an account
+    Set {
+        /// Its address
+        address: Address,
+        /// How much it may keep, such as 2GiB, or none for any amount
+        #[arg(long, value_name = "SIZE", value_parser = quota)]
+        quota: Quota,
+    },
     /// Take no mail for an account and let nobody log in; what it holds stays
     Disable {
         /// Its address
@@ -64,6 +72,17 @@ pub(crate) enum Command {
         #[arg(hide = true, value_name = "SECRET")]
         secret: Option<String>,
     },
+}
+
+/// How much an account may keep.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Quota(Option<u64>);
+
+fn quota(text: &str) -> Result<Quota, String> {
+    match text {
+        "none" => Ok(Quota(None)),
+        text => config::size(text).map(|octets| Quota(Some(octets))),
+    }
 }
 
 /// An account that was just made.
@@ -108,6 +127,12 @@ pub(super) async fn run(
             };
             office.order(Request::AccountPassword { address: address.clone(), password }).await?;
             talk.say(format_args!("account {address} has a new password"));
+            Ok(Exit::Done)
+        }
+        Command::Set { address, quota: Quota(quota_octets) } => {
+            office.order(Request::AccountQuota { address: address.clone(), quota_octets }).await?;
+            let most = quota_octets.map_or("any amount".to_owned(), size);
+            talk.say(format_args!("account {address} may keep {most}"));
             Ok(Exit::Done)
         }
         Command::Disable { address } => {

@@ -13,6 +13,7 @@ use nix::unistd::{AccessFlags, access};
 use platform::tls::Identity;
 use platform::{Clock, Net, RealDisk, SystemClock, Timestamp, TokioNet};
 use serde::Serialize;
+use store::DomainRow;
 
 use super::output::Style;
 use super::{Options, Output, visible};
@@ -159,10 +160,18 @@ async fn domains(engine: &Engine) -> Finding {
             "the store opens, but no domain is local: no mail can arrive",
             "posthouse domain add DOMAIN",
         ),
-        Ok(domains) => Finding::ok(format!(
-            "the store opens; {}",
-            super::table::count(u64::try_from(domains.len()).unwrap_or(u64::MAX), "local domain")
-        )),
+        Ok(domains) => {
+            let (relayed, local): (Vec<_>, Vec<_>) =
+                domains.iter().partition(|row| row.relay.is_some());
+            let count = |rows: &[&DomainRow], what| {
+                super::table::count(u64::try_from(rows.len()).unwrap_or(u64::MAX), what)
+            };
+            let relayed = match relayed.as_slice() {
+                [] => String::new(),
+                rows => format!(", {} whose mail is handed on", count(rows, "domain")),
+            };
+            Finding::ok(format!("the store opens; {}{relayed}", count(&local, "local domain")))
+        }
         Err(error) => Finding::error(error.into()),
     }
 }

@@ -1,4 +1,4 @@
-//! `posthouse domain`: the domains that we receive for.
+//! `posthouse domain`: the domains that we receive for, and those whose mail we hand on.
 //!
 //! Standards: RFC 5321 §5 (MX records).
 //! Not here: which records a domain needs (`records`).
@@ -6,10 +6,12 @@
 use clap::Subcommand;
 use envelope::Domain;
 use serde::Serialize;
+use store::DomainRelay;
 
 use super::records::{self, Listed};
 use super::{Office, Output, Talk};
-use crate::control::{Item, Request};
+use crate::config;
+use crate::control::{DomainItem, Item, Request};
 use crate::failure::{Exit, Failure};
 
 /// What to do with domains.
@@ -19,6 +21,12 @@ pub(crate) enum Command {
     Add {
         /// Its name
         domain: Domain,
+        /// Take its mail only to hand it on to the better servers of its MX records
+        #[arg(long, conflicts_with = "route")]
+        backup_mx: bool,
+        /// Take its mail only to hand it on to this host
+        #[arg(long, value_name = "HOST:PORT", value_parser = config::host_port)]
+        route: Option<config::HostPort>,
     },
     /// List the domains, by name
     List,
@@ -37,6 +45,7 @@ pub(crate) enum Command {
 #[derive(Serialize)]
 struct Shown {
     domain: Domain,
+    relay: Option<DomainRelay>,
     records: Vec<Listed>,
 }
 
@@ -47,19 +56,28 @@ pub(super) async fn run(
     talk: &Talk,
 ) -> Result<Exit, Failure> {
     match command {
-        Command::Add { domain } => {
-            office.order(Request::DomainAdd { domain: domain.clone() }).await?;
-            talk.say(format_args!("{domain} is local now; next: posthouse domain show {domain}"));
+        Command::Add { domain, backup_mx, route } => {
+            let relay = match (backup_mx, route) {
+                (_, Some(to)) => Some(DomainRelay::Route { host: to.host, port: to.port }),
+                (true, None) => Some(DomainRelay::BackupMx),
+                (false, None) => None,
+            };
+            let what = match &relay {
+                None => "is local now".to_owned(),
+                Some(relay) => format!("is taken to be handed on now ({relay})"),
+            };
+            office.order(Request::DomainAdd { domain: domain.clone(), relay }).await?;
+            talk.say(format_args!("{domain} {what}; next: posthouse domain show {domain}"));
             Ok(Exit::Done)
         }
         Command::Remove { domain } => {
             office.order(Request::DomainRemove { domain: domain.clone() }).await?;
-            talk.say(format_args!("{domain} is not local any more"));
+            talk.say(format_args!("mail for {domain} is not taken any more"));
             Ok(Exit::Done)
         }
         Command::List => {
             let show = |item| match item {
-                Item::Domain(domain) => output.tell(&domain, || domain.domain.clone()),
+                Item::Domain(domain) => output.tell(&domain, || line(&domain)),
                 _ => Ok(()),
             };
             office.list(Request::DomainList, show).await
@@ -68,24 +86,40 @@ pub(super) async fn run(
     }
 }
 
+fn line(item: &DomainItem) -> String {
+    match &item.relay {
+        None => item.domain.clone(),
+        Some(relay) => format!("{}  {relay}", item.domain),
+    }
+}
+
 async fn show(domain: &Domain, office: &Office, output: &mut Output) -> Result<Exit, Failure> {
-    let mut local = false;
+    let mut found = None;
     office
         .list(Request::DomainList, |item| {
-            if let Item::Domain(found) = item {
-                local |= found.domain == domain.as_str();
+            if let Item::Domain(item) = item
+                && item.domain == domain.as_str()
+            {
+                found = Some(item);
             }
             Ok(())
         })
         .await?;
-    if !local {
-        return Err(Failure::new(format!("{domain} is not a local domain"))
+    let Some(DomainItem { relay, .. }) = found else {
+        return Err(Failure::new(format!("we take no mail for {domain}"))
             .remedy(format!("add it: posthouse domain add {domain}")));
-    }
-    let records = records::look_up(records::needed(domain, &office.config), &office.config).await;
+    };
+    let needed = match &relay {
+        None => records::needed(domain, &office.config),
+        Some(relay) => records::needed_to_relay(domain, relay, &office.config),
+    };
+    let records = records::look_up(needed, &office.config).await;
     if output.is_json() {
-        output.object(&Shown { domain: domain.clone(), records })?;
+        output.object(&Shown { domain: domain.clone(), relay, records })?;
         return Ok(Exit::Done);
+    }
+    if let Some(relay) = relay {
+        output.line(format!("mail for {domain} is handed on: {relay}"))?;
     }
     for line in records::lines(&records) {
         output.line(line)?;

@@ -128,7 +128,7 @@ async fn found(
     };
     office.list(Request::DomainList, look).await?;
     if !has_domain {
-        office.order(Request::DomainAdd { domain }).await?;
+        office.order(Request::DomainAdd { domain, relay: None }).await?;
     }
     let folded = account.folded().to_string();
     let look = |item| {

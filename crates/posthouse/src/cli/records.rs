@@ -7,6 +7,7 @@
 use dns::{DnsError, Resolver};
 use envelope::Domain;
 use serde::Serialize;
+use store::DomainRelay;
 
 use super::visible;
 use crate::config::{Config, Protocol, Security};
@@ -86,6 +87,20 @@ pub(crate) fn needed(domain: &Domain, config: &Config) -> Vec<Record> {
         ));
     }
     records
+}
+
+/// The record that brings us the mail of a domain that we hand on.
+pub(crate) fn needed_to_relay(
+    domain: &Domain,
+    relay: &DomainRelay,
+    config: &Config,
+) -> Vec<Record> {
+    let (preference, purpose) = match relay {
+        DomainRelay::BackupMx => (20, "who takes its mail while its better servers cannot"),
+        DomainRelay::Route { .. } => (10, "who takes the domain's mail"),
+    };
+    let value = format!("{preference} {}.", config.hostname);
+    vec![Record { name: format!("{domain}."), kind: "MX", value, purpose }]
 }
 
 /// Services that clients look for, with their ports; those on loopback are nobody's business.

@@ -148,7 +148,7 @@ impl Written {
                 let what = format!("{:?} is not a domain: {error}", domain.get_ref());
                 source.fault(domain, what, "write it as \"relay.example.net\"")
             })?;
-            if routes.insert(name, host_port(target, source)?).is_some() {
+            if routes.insert(name, host_port_of(target, source)?).is_some() {
                 let what = format!("{:?} has a route already", domain.get_ref());
                 return Err(source.fault(domain, what, "keep one of them"));
             }
@@ -173,7 +173,7 @@ impl WrittenRelay {
             let remedy = "set tls = \"starttls\", or remove username and password_file";
             return Err(source.fault(username, what, remedy));
         }
-        Ok(Relay { host: host_port(&self.host, source)?, tls, login })
+        Ok(Relay { host: host_port_of(&self.host, source)?, tls, login })
     }
 
     fn tls(&self, source: &Source<'_>) -> Result<RelayTls, Fault> {
@@ -191,8 +191,7 @@ impl WrittenRelay {
 }
 
 /// `host:port`, where the host is a name, an IPv4 address or an IPv6 address in brackets.
-fn host_port(written: &Spanned<String>, source: &Source<'_>) -> Result<HostPort, Fault> {
-    let text = written.get_ref();
+pub(crate) fn host_port(text: &str) -> Result<HostPort, String> {
     let parse = || {
         let (host, port) = text.rsplit_once(':')?;
         let port: u16 = port.parse().ok().filter(|port| *port != 0)?;
@@ -204,8 +203,11 @@ fn host_port(written: &Spanned<String>, source: &Source<'_>) -> Result<HostPort,
         };
         Some(HostPort { host, port })
     };
-    parse().ok_or_else(|| {
-        let what = format!("{text:?} is not a host with a port");
+    parse().ok_or_else(|| format!("{text:?} is not a host with a port"))
+}
+
+fn host_port_of(written: &Spanned<String>, source: &Source<'_>) -> Result<HostPort, Fault> {
+    host_port(written.get_ref()).map_err(|what| {
         source.fault(written, what, "write it as \"smtp.example.net:587\" or \"192.0.2.7:25\"")
     })
 }

@@ -10,8 +10,8 @@ use envelope::{Address, EnhancedStatus};
 use platform::Timestamp;
 use serde::{Deserialize, Serialize};
 use store::{
-    Account, AccountState, AccountUse, Alias, Attempt, DomainRow, Event, Finding, Happening,
-    RecipientView, RemoteReply, Summary, TlsRecord, UnixMillis, VerifyReport,
+    Account, AccountState, AccountUse, Alias, Attempt, DomainRelay, DomainRow, Event, Finding,
+    Happening, RecipientView, RemoteReply, Summary, TlsRecord, UnixMillis, VerifyReport,
 };
 use store_sqlite::BackupReport;
 
@@ -21,7 +21,7 @@ use crate::archive::{Brought, Left};
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Item {
-    /// A local domain.
+    /// A domain that we take mail for.
     Domain(DomainItem),
     /// An account.
     Account(AccountItem),
@@ -70,18 +70,21 @@ pub(crate) fn reply_line(reply: &RemoteReply) -> String {
     }
 }
 
-/// A local domain.
+/// A domain that we take mail for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct DomainItem {
     /// Its name.
     pub(crate) domain: String,
+    /// How its mail is handed on; `None`: it is local.
+    #[serde(default)]
+    pub(crate) relay: Option<DomainRelay>,
     /// When it was added.
     pub(crate) added: String,
 }
 
 impl From<&DomainRow> for DomainItem {
     fn from(row: &DomainRow) -> Self {
-        Self { domain: row.domain.to_string(), added: time(row.added_at) }
+        Self { domain: row.domain.to_string(), relay: row.relay.clone(), added: time(row.added_at) }
     }
 }
 

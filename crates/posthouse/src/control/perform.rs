@@ -58,6 +58,7 @@ pub(crate) async fn perform(
         | Request::AccountShow { .. }
         | Request::AccountRemove { .. }
         | Request::AccountState { .. }
+        | Request::AccountQuota { .. }
         | Request::AccountPassword { .. } => accounts(request, engine, items).await,
         Request::AliasShow { address, separator } => {
             let separator = separator.map_or(Separator::None, Separator::Sign);
@@ -113,7 +114,12 @@ pub(crate) async fn perform(
 
 async fn domains(request: Request, engine: &Engine, items: &Items) -> Result<(), Failure> {
     match request {
-        Request::DomainAdd { domain } => Ok(engine.directory.add_domain(domain).await?),
+        Request::DomainAdd { domain, relay: None } => {
+            Ok(engine.directory.add_domain(domain).await?)
+        }
+        Request::DomainAdd { domain, relay: Some(relay) } => {
+            Ok(engine.directory.relay_domain(domain, relay).await?)
+        }
         Request::DomainRemove { domain } => Ok(engine.directory.remove_domain(domain).await?),
         _ => {
             for row in engine.store.domains().await? {
@@ -139,6 +145,9 @@ async fn accounts(request: Request, engine: &Engine, items: &Items) -> Result<()
         Request::AccountPassword { address, password } => {
             let password = Password::new(password.0);
             return Ok(engine.directory.set_password(&address, &password).await?);
+        }
+        Request::AccountQuota { address, quota_octets } => {
+            return Ok(engine.directory.set_quota(&address, quota_octets).await?);
         }
         Request::AccountState { address, state } => {
             return Ok(engine.directory.set_account_state(&address, state).await?);

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 use envelope::{Address, Domain};
 use serde::{Deserialize, Serialize};
-use store::{AccountState, SteerAction, SubmissionId};
+use store::{AccountState, DomainRelay, SteerAction, SubmissionId};
 
 use super::search::Wanted;
 use crate::archive::Part;
@@ -18,12 +18,15 @@ use crate::archive::Part;
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(tag = "request", rename_all = "kebab-case")]
 pub(crate) enum Request {
-    /// Make a domain local.
+    /// Take mail for a domain.
     DomainAdd {
         /// Which.
         domain: Domain,
+        /// How its mail is handed on; without it the domain is local.
+        #[serde(default)]
+        relay: Option<DomainRelay>,
     },
-    /// All local domains.
+    /// All domains that we take mail for.
     DomainList,
     /// Make a domain foreign again.
     DomainRemove {
@@ -59,6 +62,13 @@ pub(crate) enum Request {
         address: Address,
         /// The new one.
         password: Secret,
+    },
+    /// Set how much an account may hold.
+    AccountQuota {
+        /// Which.
+        address: Address,
+        /// How much; without it any amount.
+        quota_octets: Option<u64>,
     },
     /// Take an account out of use, or back into it.
     AccountState {

@@ -97,7 +97,7 @@ impl System {
         if there {
             return Ok(());
         }
-        self.ask(Request::DomainAdd { domain }).await?.done().await?;
+        self.ask(Request::DomainAdd { domain, relay: None }).await?.done().await?;
         let request = Request::AccountAdd {
             addresses: vec![address],
             password: Some(password.clone()),

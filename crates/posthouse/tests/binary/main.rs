@@ -25,6 +25,25 @@ fn relaying() -> String {
     ) + "[outbound]\nroutes = { \"away.example\" = \"127.0.0.1:1\" }\n[queue]\nretry = [\"1h\"]\n"
 }
 
+/// Domains whose mail is handed on.
+fn relay_domains(site: &Site) {
+    site.run(&["domain", "add", "backup.example", "--backup-mx"]).done();
+    site.run(&["domain", "add", "inside.example", "--route", "[2001:db8::7]:2525"]).done();
+    site.run(&["domain", "add", "x.example", "--route", "2001:db8::7:25"]).fails_with(2, "a port");
+    let list = site.run(&["domain", "list"]).done();
+    assert!(list.contains("backup.example  backup MX\n"), "{list}");
+    assert!(list.contains("inside.example  route to [2001:db8::7]:2525\n"), "{list}");
+    let list = site.run(&["--json", "domain", "list"]).done();
+    assert!(list.contains(r#""relay":{"by":"backup-mx"}"#), "{list}");
+    let check = site.run(&["check"]).out;
+    let told = check.contains("2 local domains, 2 domains whose mail is handed on");
+    assert!(told || check.contains("its store is not looked at"), "{check}");
+    let account = ["account", "add", "a@backup.example"];
+    site.run(&account).fails_with(1, "is handed on (backup MX)");
+    site.run(&["domain", "remove", "backup.example"]).done();
+    site.run(&["domain", "remove", "inside.example"]).done();
+}
+
 /// The same commands, whoever does them.
 fn administer(site: &Site) {
     site.run(&["domain", "add", "example.org"]).done();
@@ -43,6 +62,12 @@ fn administer(site: &Site) {
     assert_eq!(accounts.len(), 3);
     let eve = accounts.iter().find(|found| found["address"] == "eve@example.net").expect("eve");
     assert_eq!((&eve["messages"], &eve["quota"]), (&0.into(), &(1_u64 << 30).into()));
+    site.run(&["account", "set", "eve@example.net", "--quota", "2KiB"]).done();
+    let shown = site.run(&["account", "show", "eve@example.net"]).done();
+    assert!(shown.contains("quota    2.0 KiB"), "{shown}");
+    site.run(&["account", "set", "eve@example.net", "--quota", "none"]).done();
+    assert!(site.run(&["account", "show", "eve@example.net"]).done().contains("quota    none"));
+    relay_domains(site);
 
     site.run(&["alias", "add", "@example.net", "anna@example.org", "x@elsewhere.example"]).done();
     let aliases = site.run(&["--json", "alias", "list"]).done();

@@ -18,7 +18,8 @@ INSERT INTO numbers VALUES (1, 0, 1, 0, randomblob(16));
 
 CREATE TABLE domain (
     name     TEXT PRIMARY KEY, -- in lower case
-    added_at INTEGER NOT NULL
+    added_at INTEGER NOT NULL,
+    relay    TEXT              -- JSON: how its mail is handed on; NULL: it is local
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE account (

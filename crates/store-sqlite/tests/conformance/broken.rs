@@ -6,9 +6,9 @@ use bytes::Bytes;
 use envelope::{Domain, Priority};
 use store::{
     Accept, Accepted, Account, AccountId, AccountState, AccountUse, Alias, AliasKey, Announcement,
-    Change, Changes, Content, Counters, Credential, DomainRow, Due, Entry, Finding, Finish,
-    FlagChange, Flags, LocalDelivery, Mailbox, MailboxId, MessageId, Modseq, NewAccount, NewEvent,
-    NewFate, NewMailbox, Note, Pending, QueueFilter, Repair, Search, Seen, Spool, Steer,
+    Change, Changes, Content, Counters, Credential, DomainRelay, DomainRow, Due, Entry, Finding,
+    Finish, FlagChange, Flags, LocalDelivery, Mailbox, MailboxId, MessageId, Modseq, NewAccount,
+    NewEvent, NewFate, NewMailbox, Note, Pending, QueueFilter, Repair, Search, Seen, Spool, Steer,
     SteerAction, Store, StoreError, SubmissionId, SubmissionKey, SubmissionView, Summary, Uid,
     UnixMillis, VerifyReport,
 };
@@ -102,10 +102,14 @@ faults! {
     CriesWolf => "verify_finds_nothing",
     /// Quotas are not kept.
     DropsQuotas => "quota_holds",
+    /// The first quota stays.
+    KeepsQuotas => "quota_holds",
     /// Accounts stay.
     KeepsAccounts => "removed_accounts_take_their_mail",
     /// Says that it made an account when it did not.
     InventsAccounts => "directory_refuses_what_is_wrong",
+    /// Takes every domain for its own.
+    DeliversOthers => "directory_refuses_what_is_wrong",
     /// A disabled account is as before.
     DisablesNobody => "directory_refuses_what_is_wrong",
     /// Notes stay.
@@ -427,6 +431,13 @@ impl<S: Store> Store for Broken<S> {
         self.inner.add_domain(domain, at)
     }
 
+    fn relay_domain(&self, domain: Domain, relay: DomainRelay, at: UnixMillis) -> Pending<'_, ()> {
+        match self.has(Fault::DeliversOthers) {
+            true => self.inner.add_domain(domain, at),
+            false => self.inner.relay_domain(domain, relay, at),
+        }
+    }
+
     fn remove_domain(&self, domain: Domain) -> Pending<'_, ()> {
         self.inner.remove_domain(domain)
     }
@@ -460,6 +471,13 @@ impl<S: Store> Store for Broken<S> {
 
     fn set_credential(&self, account: AccountId, credential: Credential) -> Pending<'_, ()> {
         self.inner.set_credential(account, credential)
+    }
+
+    fn set_quota(&self, account: AccountId, quota_octets: Option<u64>) -> Pending<'_, ()> {
+        match self.has(Fault::KeepsQuotas) {
+            true => Box::pin(std::future::ready(Ok(()))),
+            false => self.inner.set_quota(account, quota_octets),
+        }
     }
 
     fn remove_account(&self, account: AccountId) -> Pending<'_, ()> {

@@ -7,8 +7,8 @@ use super::world::{
     Held, START, World, address, bad, ensure, exists, good, inbox, not_found, refused, same,
 };
 use crate::{
-    AccountId, AccountState, Alias, AliasKey, Content, Credential, LocalDelivery, NewAccount,
-    NewMailbox, Note, Seen, StoreError, UnixMillis,
+    AccountId, AccountState, Alias, AliasKey, Content, Credential, DomainRelay, LocalDelivery,
+    NewAccount, NewMailbox, Note, Seen, Store, StoreError, UnixMillis,
 };
 
 fn domain(name: &str) -> Result<Domain, String> {
@@ -25,13 +25,34 @@ fn new_account(text: &str) -> Result<NewAccount, String> {
     })
 }
 
+/// A domain whose mail is handed on has nothing here, and comes back as it was set.
+fn domains_are_handed_on(store: &dyn Store, there: &Domain) -> Held {
+    let relays = [
+        DomainRelay::BackupMx,
+        DomainRelay::Route { host: domain("host.example")?, port: 2525 },
+        DomainRelay::Route { host: domain("[192.0.2.7]")?, port: 25 },
+    ];
+    for relay in relays {
+        good("handing on", store.relay_domain(there.clone(), relay.clone(), START))?;
+        bad("a domain twice", store.relay_domain(there.clone(), relay.clone(), START), exists)?;
+        bad("making it local, too", store.add_domain(there.clone(), START), exists)?;
+        bad("an account there", store.add_account(new_account("a@example.net")?), not_found)?;
+        let rows = good("listing domains", store.domains())?;
+        let found: Vec<_> = rows.into_iter().map(|row| row.relay).collect();
+        same("how each is handed on", &found, &vec![Some(relay), None])?;
+        good("removing it", store.remove_domain(there.clone()))?;
+    }
+    Ok(())
+}
+
 /// What contradicts itself is refused and changes nothing; what was set comes back.
 pub(super) fn directory_refuses_what_is_wrong(harness: &mut dyn Harness) -> Held {
     let mut world = World::new(harness)?;
     let (here, there) = (domain("example.org")?, domain("example.net")?);
     let store = &world.store;
     bad("a domain twice", store.add_domain(here.clone(), START), exists)?;
-    bad("removing no domain", store.remove_domain(there), not_found)?;
+    bad("removing no domain", store.remove_domain(there.clone()), not_found)?;
+    domains_are_handed_on(store.as_ref(), &there)?;
     let in_use = |error: &StoreError| matches!(error, StoreError::InUse { .. });
     bad("removing a domain in use", store.remove_domain(here.clone()), in_use)?;
     bad("an account twice", store.add_account(new_account("ADA@example.org")?), exists)?;
@@ -113,7 +134,17 @@ pub(super) fn quota_holds(harness: &mut dyn Harness) -> Held {
     let other = "Other".to_owned();
     twice.copies.push(LocalDelivery { mailbox: other, prefix: Vec::new(), ..inbox(eve) });
     world.accept(twice)?;
-    same("what is held", &good("asking", world.store.account_use(eve))?.octets, &1000)
+    same("what is held", &good("asking", world.store.account_use(eve))?.octets, &1000)?;
+    bad("a quota of nobody", world.store.set_quota(AccountId(4711), None), not_found)?;
+    good("a larger quota", world.store.set_quota(eve, Some(1200)))?;
+    world.accept(letter(&world, 50)?)?;
+    bad("more than that", world.store.accept(letter(&world, 50)?), over)?;
+    good("a smaller one than is held", world.store.set_quota(eve, Some(10)))?;
+    world.reopen()?;
+    bad("anything more", world.store.accept(letter(&world, 0)?), over)?;
+    good("no quota", world.store.set_quota(eve, None))?;
+    world.accept(letter(&world, 5000)?)?;
+    Ok(())
 }
 
 /// With an account its mail goes, but not what others share with it; its id is not used again.
