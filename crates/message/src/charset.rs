@@ -2,7 +2,7 @@
 //!
 //! Mail names charsets freely and wrongly. A known name is used; text that names none, names
 //! an unknown one, or says US-ASCII and is not, is UTF-8 when it can be and windows-1252
-//! otherwise.
+//! otherwise. So is text that cannot be in the charset that it names.
 //!
 //! Standards: RFC 2046 §4.1.2 (charset parameter), RFC 2152 (UTF-7).
 //! Not here: writing anything but UTF-8.
@@ -10,6 +10,7 @@
 use std::borrow::Cow;
 
 use encoding_rs::{Encoding, UTF_8, WINDOWS_1252};
+use memchr::memchr_iter;
 
 /// Text with the question whether it was what it claimed to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,6 +37,10 @@ pub(crate) fn decode<'a>(octets: &'a [u8], label: &[u8]) -> Decoded<'a> {
         Some(Charset::Utf7) => utf7(octets),
         Some(Charset::Other(encoding)) => {
             let (text, damaged) = encoding.decode_without_bom_handling(octets);
+            let is_suspect = damaged || encoding != UTF_8 && has_controls(&text);
+            if is_suspect && let Some(text) = meant(octets, encoding, &text) {
+                return Decoded { text, fidelity: Fidelity::Damaged };
+            }
             let text = without_mark(text);
             Decoded { text, fidelity: if damaged { Fidelity::Damaged } else { Fidelity::Exact } }
         }
@@ -96,6 +101,23 @@ fn find(label: &[u8]) -> Option<Charset> {
 /// A code page of Windows by its number.
 fn by_page(page: &str) -> Option<Charset> {
     Encoding::for_label_no_replacement(format!("windows-{page}").as_bytes()).map(Charset::Other)
+}
+
+/// Whether a text has characters from U+0080 to U+009F, which no author writes.
+fn has_controls(text: &str) -> bool {
+    let octets = text.as_bytes();
+    memchr_iter(0xC2, octets).any(|at| octets.get(at + 1).is_some_and(|next| *next < 0xA0))
+}
+
+/// What was probably meant where a charset was named that the text is not in: UTF-8 if all of
+/// it is that; and windows-1252 where no character outside of ASCII is the UTF-8 that it says.
+fn meant<'a>(octets: &'a [u8], named: &'static Encoding, text: &str) -> Option<Cow<'a, str>> {
+    if named != UTF_8 {
+        let is_escaped = octets.is_ascii(); // ISO-2022-JP
+        return std::str::from_utf8(octets).ok().filter(|_| !is_escaped).map(Cow::Borrowed);
+    }
+    let is_other = text.chars().all(|sign| sign.is_ascii() || sign == '\u{fffd}');
+    is_other.then(|| WINDOWS_1252.decode_without_bom_handling(octets).0)
 }
 
 fn guess(octets: &[u8], fault: Fidelity) -> Decoded<'_> {
@@ -173,7 +195,7 @@ mod tests {
     #[test]
     fn names_are_taken_as_mailers_mean_them() {
         #[rustfmt::skip]
-        let table: [(&[u8], &str, &str, Fidelity, &str); 12] = [
+        let table: [(&[u8], &str, &str, Fidelity, &str); 16] = [
             (b"abc", "us-ascii", "abc", Fidelity::Exact, "plain"),
             (b"\xC3\xA4", "us-ascii", "ä", Fidelity::Damaged, "UTF-8 that says ASCII"),
             (b"\xE4", "", "ä", Fidelity::Damaged, "no name, not UTF-8: windows-1252"),
@@ -181,7 +203,11 @@ mod tests {
             (b"\xE4", "iso-8859-1_foo", "ä", Fidelity::Exact, "a name with a tail"),
             (b"\xE4", "cp1252", "ä", Fidelity::Exact, "code page by number"),
             (b"\xC3\xA4", "utf-9", "ä", Fidelity::UnknownCharset, "a slip of the pen"),
-            (b"\xC3", "utf-8", "\u{fffd}", Fidelity::Damaged, "cut in a character"),
+            (b"\xC3\xA4\xC3", "utf-8", "ä\u{fffd}", Fidelity::Damaged, "cut in a character"),
+            (b"Gr\xFC\xDFe", "utf-8", "Grüße", Fidelity::Damaged, "says UTF-8, and no character is"),
+            (b"\xE2\x80\x9D", "iso-8859-1", "”", Fidelity::Damaged, "UTF-8 that says latin 1: a control shows it"),
+            (b"\xC3\xA4", "iso-8859-1", "Ã¤", Fidelity::Exact, "RFC 2046 §4.1.2: the charset decides"),
+            (b"\xE8\xA8\x80\xE8\xAA\x9E", "shift_jis", "言語", Fidelity::Damaged, "UTF-8 that says Shift JIS"),
             (b"\xEF\xBB\xBFa", "utf-8", "a", Fidelity::Exact, "byte order mark"),
             (b"Hi Mom -+Jjo--!", "utf-7", "Hi Mom -\u{263A}-!", Fidelity::Exact, "RFC 2152"),
             (b"1 +- 1", "utf-7", "1 + 1", Fidelity::Exact, "RFC 2152: plus itself"),

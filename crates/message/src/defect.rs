@@ -117,6 +117,8 @@ defect_codes! {
     WrongYencSize, "wrong-yenc-size", "a yEnc file has another size than it says";
     /// A yEnc file with another CRC-32 than its last line says (yEnc 1.3).
     WrongYencChecksum, "wrong-yenc-checksum", "a yEnc file has another checksum than it says";
+    /// A body with another checksum than its Content-MD5 (RFC 1864 §2).
+    WrongMd5, "wrong-md5", "a body is not the one that its Content-MD5 was made of";
     /// Octets above 127 in a part that says 7bit (RFC 2045 §2.7).
     EightBitIn7Bit, "eight-bit-in-7bit", "a 7bit part has octets above 127";
     /// A line of more than 998 octets (RFC 5322 §2.1.1).

@@ -12,6 +12,7 @@ use memchr::{memchr, memchr2};
 
 use crate::address::AddressList;
 use crate::charset::{self, Fidelity};
+use crate::checksum::Integrity;
 use crate::content::{ContentType, Disposition, TransferEncoding};
 use crate::date::DateTime;
 use crate::defect::{Defect, DefectCode};
@@ -159,6 +160,9 @@ impl Examiner<'_> {
         if let (TransferEncoding::SevenBit, Some(at)) = (encoding, high) {
             self.note(DefectCode::EightBitIn7Bit, id, range.start + at);
         }
+        if part.integrity() == Integrity::Changed {
+            self.note(DefectCode::WrongMd5, id, range.start);
+        }
         if encoding != TransferEncoding::Binary {
             self.lines(range.clone(), id);
         }
@@ -269,6 +273,7 @@ mod tests {
             ("To: \r\n\r\n", "empty-field", "no address"),
             ("Subject: =?x?q?a\r\n\r\n", "bad-encoded-word", "encoded word"),
             ("Message-ID: x\r\n\r\n", "bad-message-id", "no brackets"),
+            ("Content-MD5: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\nx\r\n", "wrong-md5", "RFC 1864 §2"),
             ("\r\na\nb\0\r\n", "bare-line-end nul-octet", "octets"),
         ];
         for (rest, expected, why) in table {

@@ -33,11 +33,16 @@ pub fn safe_file_name(suggested: &str) -> String {
         return NAMELESS.to_owned();
     }
     let name = shorten(name);
+    if is_device(&name) { shorten(&format!("_{name}")) } else { name }
+}
+
+/// Whether Windows takes the name for a device, whatever ending it has.
+fn is_device(name: &str) -> bool {
     let stem = name.split('.').next().unwrap_or_default().trim().to_lowercase();
     let is_port = ["com", "lpt"]
         .iter()
         .any(|port| stem.strip_prefix(port).is_some_and(|number| number.chars().count() == 1));
-    if is_port || DEVICES.contains(&stem.as_str()) { format!("_{name}") } else { name }
+    is_port || DEVICES.contains(&stem.as_str())
 }
 
 /// Characters that nobody sees, or that turn the direction of a name around.
@@ -63,7 +68,8 @@ fn shorten(name: &str) -> String {
     while !stem.is_char_boundary(length) {
         length -= 1;
     }
-    let stem = stem.get(..length).unwrap_or_default().trim_end();
+    let stem = stem.get(..length).unwrap_or_default();
+    let stem = stem.trim_end_matches(|sign: char| sign == '.' || sign.is_whitespace());
     if ending.is_empty() { stem.to_owned() } else { format!("{stem}.{ending}") }
 }
 
@@ -100,13 +106,18 @@ mod tests {
         }
         let cut = safe_file_name(&long);
         assert!(cut.len() <= NAME_OCTETS_MAX && cut.ends_with("ä.pdf"), "{cut}");
+        let device = format!("con.{}.txt", "x".repeat(NAME_OCTETS_MAX - 8));
+        let cut = safe_file_name(&device);
+        assert!(cut.len() <= NAME_OCTETS_MAX && cut.starts_with("_con."), "{cut}");
+        let late = safe_file_name(&format!("con{}x", " ".repeat(NAME_OCTETS_MAX)));
+        assert_eq!(late, "_con", "a device only when it is cut");
     }
 
     proptest! {
         #[test]
         fn a_safe_name_is_one_component(suggested in "(\\.|/|\\\\|:|\u{202e}|CON|[a-z]|\u{e4}|\\PC|\\s|x{100}){0,40}") {
             let name = safe_file_name(&suggested);
-            prop_assert!(!name.is_empty() && name.len() <= NAME_OCTETS_MAX + 1);
+            prop_assert!(!name.is_empty() && name.len() <= NAME_OCTETS_MAX);
             prop_assert!(!name.contains(['/', '\\', '\0', ':']));
             prop_assert!(!name.starts_with('.'));
             prop_assert_eq!(safe_file_name(&name), name);

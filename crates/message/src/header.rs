@@ -219,6 +219,13 @@ impl<'a> Header<'a> {
         }
     }
 
+    /// The Content-ID without its brackets.
+    pub(crate) fn content_id(&self) -> Option<String> {
+        let value = self.value("Content-ID")?;
+        let id = value.trim().trim_start_matches('<').trim_end_matches('>').trim();
+        (!id.is_empty()).then(|| id.to_owned())
+    }
+
     /// The Content-Disposition.
     pub fn disposition(&self) -> Option<Disposition> {
         Disposition::parse(self.field("Content-Disposition")?.raw_value())

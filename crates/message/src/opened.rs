@@ -5,6 +5,7 @@
 //! Not here: joining fragments, fetching anything.
 
 use crate::content::ContentType;
+use crate::header::HeaderSection;
 use crate::message::Message;
 use crate::part::{Part, PartKind};
 use crate::structure::Structure;
@@ -63,6 +64,11 @@ pub struct ExternalBody {
     pub access: String,
     /// All that is needed for that, and what else is said of it.
     pub content_type: ContentType,
+    /// What the body is, by the header that stands in its place; text/plain where it says
+    /// nothing (RFC 2045 §5.2).
+    pub described_type: ContentType,
+    /// The Content-ID that RFC 2046 §5.2.3 wants there: equal bodies have equal ones.
+    pub content_id: Option<String>,
 }
 
 impl ExternalBody {
@@ -116,7 +122,10 @@ impl Part<'_> {
             return None;
         }
         let access = content_type.parameter("access-type")?.to_ascii_lowercase();
-        Some(ExternalBody { access, content_type })
+        let section = HeaderSection::parse(self.body());
+        let header = section.header();
+        let described_type = header.content_type().unwrap_or_else(ContentType::text_plain);
+        Some(ExternalBody { access, content_type, described_type, content_id: header.content_id() })
     }
 }
 
@@ -170,6 +179,12 @@ mod tests {
         let body = message.root().external_body().unwrap();
         assert_eq!((body.access.as_str(), body.parameter("size")), ("url", Some("5")));
         assert_eq!(body.url().as_deref(), Some("http://a/b"));
+        let content = with("external-body; access-type=local-file; name=x")
+            + "Content-Type: image/gif\r\nContent-ID: <p@x>\r\n\r\nTHIS IS NOT REALLY THE BODY!\r\n";
+        let message = Message::parse(content.as_bytes());
+        let body = message.root().external_body().unwrap();
+        assert!(body.described_type.is("image", "gif"), "RFC 2046 §5.2.3: the phantom body");
+        assert_eq!(body.content_id.as_deref(), Some("p@x"));
         let content = with("external-body; access-type=ftp; url=x");
         let message = Message::parse(content.as_bytes());
         assert_eq!(message.root().external_body().unwrap().url(), None, "not its parameter");

@@ -219,9 +219,7 @@ impl<'a> Part<'a> {
 
     /// The Content-ID without its brackets.
     pub fn content_id(&self) -> Option<String> {
-        let value = self.header().value("Content-ID")?;
-        let id = value.trim().trim_start_matches('<').trim_end_matches('>').trim();
-        (!id.is_empty()).then(|| id.to_owned())
+        self.header().content_id()
     }
 
     /// The Content-Description.

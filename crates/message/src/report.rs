@@ -16,6 +16,7 @@
 //! Not here: when to report (crate `mta`).
 
 mod bounce;
+mod complaint;
 mod disposition;
 mod read;
 
@@ -33,8 +34,11 @@ use crate::write::assembly::Assembly;
 use crate::write::fold::FieldWriter;
 use crate::write::{DraftError, Sealed};
 
+pub use self::complaint::{COMPLAINT_VALUES_MAX, Complaint};
 pub use self::disposition::{Disposed, DispositionReport, Initiative};
-pub use self::read::{RECIPIENTS_MAX, Report, ReportKind, ReportedRecipient, read};
+pub use self::read::{
+    RECIPIENTS_MAX, Report, ReportKind, ReportedDisposition, ReportedRecipient, read,
+};
 
 /// What became of a recipient (RFC 3464 §2.3.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -168,6 +172,15 @@ enum Reach {
     Global,
 }
 
+impl Reach {
+    fn of(to: &Mailbox, returned: &Returned) -> Self {
+        match !to.address.is_ascii() || returned.is_international() {
+            true => Self::Global,
+            false => Self::Plain,
+        }
+    }
+}
+
 /// A delivery report being written.
 #[derive(Clone, Debug)]
 pub struct DeliveryReport {
@@ -208,10 +221,7 @@ impl DeliveryReport {
             return Err(DraftError::Missing("recipient to report on"));
         }
         let header = self.header()?;
-        let reach = match !self.to.address.is_ascii() || self.returned.is_international() {
-            true => Reach::Global,
-            false => Reach::Plain,
-        };
+        let reach = Reach::of(&self.to, &self.returned);
         let kind = match reach {
             Reach::Plain => "message/delivery-status",
             Reach::Global => "message/global-delivery-status",

@@ -6,6 +6,7 @@
 
 mod automation;
 mod conversation;
+mod enriched;
 mod flowed;
 mod html;
 mod letter;
@@ -15,6 +16,7 @@ pub use self::automation::Automation;
 pub use self::conversation::{BaseSubject, ReplyAddresses};
 pub use self::letter::{Letter, Segment, SegmentKind};
 
+use self::enriched::Dialect;
 use crate::content::ContentType;
 use crate::message::Message;
 use crate::part::{Part, PartKind};
@@ -69,10 +71,12 @@ impl Message<'_> {
     /// in brackets: `[cat.txt]`; see [`embedded_files`](Self::embedded_files).
     pub fn text_to_show(&self) -> String {
         let mut shown = String::new();
-        for part in self.body_parts().text {
+        for part in self.readable_parts() {
             let content_type = part.content_type();
             let text = if content_type.is("text", "html") {
                 part.text().map(|text| html::to_text(&text))
+            } else if let Some(dialect) = Dialect::of(content_type.sub()) {
+                part.text().map(|text| enriched::to_text(&text, dialect))
             } else {
                 plain::shown(&part, &content_type)
             };
@@ -83,6 +87,22 @@ impl Message<'_> {
             shown.push_str(&text);
         }
         shown
+    }
+
+    /// The parts whose text is shown. Where none is plain or HTML, other kinds of text are
+    /// better than nothing (RFC 2046 §4.1.4).
+    fn readable_parts(&self) -> Vec<Part<'_>> {
+        let BodyParts { text, attachments, .. } = self.body_parts();
+        if text.iter().any(|part| part.content_type().main() == "text") {
+            return text;
+        }
+        let is_text = |part: &Part<'_>| {
+            part.content_type().main() == "text"
+                && part.kind() == PartKind::Leaf
+                && !part.is_attachment()
+                && part.declared_file_name().is_none()
+        };
+        attachments.into_iter().filter(is_text).take(1).collect()
     }
 
     /// The HTML to show, if the author wrote some. It is as it came: dangerous.
@@ -119,6 +139,8 @@ struct Frame<'a> {
     is_first: bool,
     is_alternative: bool,
     is_related: bool,
+    /// Where the root of a multipart/related starts.
+    root_start: Option<usize>,
     is_in_alternative: bool,
     /// Whether parts still go to these lists; the standard's `null`.
     takes_text: bool,
@@ -135,7 +157,7 @@ struct Sorter<'a> {
 
 impl<'a> Sorter<'a> {
     fn sort(mut self, root: Part<'a>) -> BodyParts<'a> {
-        self.enter(Box::new(std::iter::once(root)), "mixed", Place::default());
+        self.enter(Box::new(std::iter::once(root)), None, "mixed", Place::default());
         while let Some(frame) = self.frames.last_mut() {
             match frame.rest.next() {
                 Some(part) => self.part(part),
@@ -145,13 +167,20 @@ impl<'a> Sorter<'a> {
         self.sorted
     }
 
-    fn enter(&mut self, rest: Box<dyn Iterator<Item = Part<'a>> + 'a>, sub: &str, place: Place) {
+    fn enter(
+        &mut self,
+        rest: Box<dyn Iterator<Item = Part<'a>> + 'a>,
+        root: Option<Part<'a>>,
+        sub: &str,
+        place: Place,
+    ) {
         let is_alternative = sub == "alternative";
         self.frames.push(Frame {
             rest,
             is_first: true,
             is_alternative,
             is_related: sub == "related",
+            root_start: root.map(|root| root.range().start),
             is_in_alternative: place.is_in_alternative || is_alternative,
             takes_text: place.takes_text,
             takes_html: place.takes_html,
@@ -163,6 +192,7 @@ impl<'a> Sorter<'a> {
     fn part(&mut self, part: Part<'a>) {
         let Some(frame) = self.frames.last_mut() else { return };
         let is_first = std::mem::replace(&mut frame.is_first, false);
+        let is_first = frame.root_start.map_or(is_first, |start| part.range().start == start);
         let content_type = part.content_type();
         if part.kind() == PartKind::Multipart {
             let place = Place {
@@ -171,7 +201,8 @@ impl<'a> Sorter<'a> {
                 takes_html: frame.takes_html,
             };
             if self.frames.len() <= DEPTH_MAX + 1 {
-                self.enter(Box::new(part.parts()), content_type.sub(), place);
+                let root = part.related_root();
+                self.enter(Box::new(part.parts()), root, content_type.sub(), place);
             }
             return;
         }

@@ -1,12 +1,15 @@
 //! What a reader did with a message, told to its author.
 //!
-//! Standards: RFC 8098 §3 (the report), §2.1 (when one may be sent at all).
+//! Standards: RFC 8098 §3 (the report), §2.1 (when one may be sent at all), RFC 6533 §3 and §5
+//! (addresses outside of ASCII).
 //! Not here: asking the reader (crate `mailbag`, `web`).
+
+use envelope::OriginalRecipient;
 
 use crate::address::Mailbox;
 use crate::date::DateTime;
 use crate::message_id::MessageId;
-use crate::report::Returned;
+use crate::report::{Reach, Returned};
 use crate::write::assembly::Assembly;
 use crate::write::fold::FieldWriter;
 use crate::write::{DraftError, Sealed};
@@ -65,12 +68,16 @@ pub struct DispositionReport {
     pub text: String,
     /// The program: `mailbag.example.org; Posthouse mailbag`.
     pub reporting_ua: Option<String>,
+    /// ORCPT of the message, or its Original-Recipient field (RFC 8098 §3.2.3).
+    pub original_recipient: Option<OriginalRecipient>,
     /// The address at which the message arrived.
     pub final_recipient: String,
     /// What became of it.
     pub disposed: Disposed,
     /// Who wanted it.
     pub initiative: Initiative,
+    /// What went wrong, where something did: the report has the modifier `error` then.
+    pub error: Option<String>,
     /// What goes back.
     pub returned: Returned,
 }
@@ -82,6 +89,7 @@ impl DispositionReport {
     ///
     /// [`DraftError`], where an address or another value cannot be written.
     pub fn seal(self, random: &mut dyn FnMut() -> u64) -> Result<Sealed, DraftError> {
+        let reach = Reach::of(&self.to, &self.returned);
         let mut header = FieldWriter::default();
         header.addresses("From", &self.from.into())?;
         header.addresses("To", &self.to.into())?;
@@ -101,14 +109,28 @@ impl DispositionReport {
         if let Some(program) = &self.reporting_ua {
             fields.plain("Reporting-UA", program);
         }
-        fields.plain("Final-Recipient", &format!("rfc822; {}", self.final_recipient));
+        if let Some(original) = &self.original_recipient {
+            let (kind, address) = (original.address_type(), original.address());
+            super::write_recipient(&mut fields, reach, ("Original-Recipient", kind), address);
+        }
+        let kind = if self.final_recipient.is_ascii() { "rfc822" } else { "utf-8" };
+        let name = ("Final-Recipient", kind);
+        super::write_recipient(&mut fields, reach, name, &self.final_recipient);
         fields.ids("Original-Message-ID", self.original_message_id.as_slice());
-        fields.plain("Disposition", &format!("{mode}; {}", self.disposed.as_str()));
+        let modifier = if self.error.is_some() { "/error" } else { "" };
+        fields.plain("Disposition", &format!("{mode}; {}{modifier}", self.disposed.as_str()));
+        if let Some(error) = &self.error {
+            fields.plain("Error", error);
+        }
+        let kind = match reach {
+            Reach::Plain => "message/disposition-notification",
+            Reach::Global => "message/global-disposition-notification",
+        };
         let mut parts = vec![
             Assembly::text(&self.text, "plain"),
-            Assembly::untouched("message/disposition-notification", fields.finish().into_bytes()),
+            Assembly::untouched(kind, fields.finish().into_bytes()),
         ];
-        parts.extend(self.returned.into_part(super::Reach::Plain));
+        parts.extend(self.returned.into_part(reach));
         let sub = "report; report-type=disposition-notification";
         Ok(Assembly::multipart(sub, parts, random).into_message(header.finish()))
     }

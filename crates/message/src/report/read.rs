@@ -1,9 +1,12 @@
 //! Reads reports that others wrote.
 //!
-//! Standards: RFC 3464 (delivery), RFC 8098 (disposition), RFC 5965 (abuse), RFC 6522.
+//! Standards: RFC 3464 (delivery), RFC 8098 (disposition), RFC 5965 (abuse), RFC 6522, RFC 6533
+//! §3 (addresses outside of ASCII).
 //! Not here: writing them (module `report`).
 
-use envelope::EnhancedStatus;
+use std::borrow::Cow;
+
+use envelope::{EnhancedStatus, OriginalRecipient};
 use memchr::memchr;
 
 use crate::charset::decode_unlabelled;
@@ -12,7 +15,8 @@ use crate::header::{Header, HeaderSection};
 use crate::message::Message;
 use crate::message_id::MessageId;
 use crate::part::{Part, PartKind};
-use crate::report::{Action, bounce};
+use crate::report::complaint::Complaint;
+use crate::report::{Action, Initiative, bounce};
 
 /// Recipients taken from one report.
 pub const RECIPIENTS_MAX: usize = 10_000;
@@ -55,9 +59,70 @@ pub struct Report {
     pub recipients: Vec<ReportedRecipient>,
     /// Message-ID of the message, as far as it was returned or named.
     pub original_message_id: Option<MessageId>,
-    /// What the reader did, in the word of a disposition report: `displayed`, `deleted` ….
-    pub disposition: Option<String>,
+    /// What the reader did, of a disposition report.
+    pub disposition: Option<ReportedDisposition>,
+    /// What a feedback report says of the abuse.
+    pub complaint: Option<Complaint>,
 }
+
+/// What a disposition report says (RFC 8098 §3.2).
+///
+/// ```
+/// use message::{Message, report};
+/// let content = b"Content-Type: multipart/report; boundary=b\r\n\r\n--b\r\n\
+///     Content-Type: message/disposition-notification\r\n\r\nFinal-Recipient: rfc822; b@x\r\n\
+///     Disposition: automatic-action/MDN-sent-automatically; deleted\r\n--b--\r\n";
+/// let report = report::read(&Message::parse(content)).unwrap();
+/// let disposition = report.disposition.unwrap();
+/// assert_eq!(disposition.disposed, "deleted");
+/// assert_eq!(disposition.initiative, Some(report::Initiative::Automatic));
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ReportedDisposition {
+    /// What became of the message, in lower case: `displayed`, `deleted` ….
+    pub disposed: String,
+    /// Who wanted that, if it is said.
+    pub initiative: Option<Initiative>,
+    /// Whether the report was sent without asking the reader.
+    pub is_sent_automatically: bool,
+    /// What came in between, in lower case: `error`, and words that are no standard.
+    pub modifiers: Vec<String>,
+    /// What went wrong, if something did (RFC 8098 §3.2.7).
+    pub error: Option<String>,
+    /// The program that wrote the report.
+    pub reporting_ua: Option<String>,
+}
+
+impl ReportedDisposition {
+    /// Reads `action-mode/sending-mode; type/modifier,modifier` (RFC 8098 §3.2.6).
+    fn read(fields: &Header<'_>) -> Option<Self> {
+        let value = fields.value("Disposition")?.to_ascii_lowercase();
+        let (mode, what) = value.split_once(';').unwrap_or(("", &value));
+        let (action, sending) = mode.split_once('/').unwrap_or((mode, ""));
+        let (disposed, modifiers) = what.split_once('/').unwrap_or((what, ""));
+        // Old programs put a comma there: `displayed,error`.
+        let (disposed, more) = disposed.split_once(',').unwrap_or((disposed, ""));
+        let modifiers = more.split(',').chain(modifiers.split(',')).map(str::trim);
+        let modifiers = modifiers.filter(|word| !word.is_empty()).map(str::to_owned);
+        let text = |name| fields.value(name).map(|text| text.trim().to_owned());
+        let disposition = Self {
+            disposed: disposed.trim().to_owned(),
+            initiative: match action.trim() {
+                "manual-action" => Some(Initiative::Manual),
+                "automatic-action" => Some(Initiative::Automatic),
+                _ => None,
+            },
+            is_sent_automatically: sending.trim() == "mdn-sent-automatically",
+            modifiers: modifiers.take(MODIFIERS_MAX).collect(),
+            error: text("Error"),
+            reporting_ua: text("Reporting-UA"),
+        };
+        (!disposition.disposed.is_empty()).then_some(disposition)
+    }
+}
+
+/// Modifiers taken from one disposition: there is one in the standard.
+const MODIFIERS_MAX: usize = 100;
 
 /// One recipient of a report that was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -177,6 +242,7 @@ pub(super) fn empty(kind: ReportKind) -> Report {
         recipients: Vec::new(),
         original_message_id: None,
         disposition: None,
+        complaint: None,
     }
 }
 
@@ -209,10 +275,7 @@ fn disposition(part: &Part<'_>) -> Report {
     let body = part.decoded();
     for_each_group(&body, |group| {
         report.recipients.extend(recipient(&group));
-        // `mode; type/modifiers` (RFC 8098 §3.2.6)
-        let disposition = typed(&group, "Disposition");
-        let word = disposition.as_deref().and_then(|value| value.split(['/', ',']).next());
-        report.disposition = word.map(|word| word.trim().to_lowercase());
+        report.disposition = ReportedDisposition::read(&group);
         let id = group.field("Original-Message-ID");
         report.original_message_id = id.and_then(|field| MessageId::read_one(field.raw_value()));
         false
@@ -224,6 +287,8 @@ fn abuse(part: &Part<'_>) -> Report {
     let mut report = empty(ReportKind::Abuse);
     let body = part.decoded();
     for_each_group(&body, |group| {
+        report.complaint = Some(Complaint::read(&group));
+        report.envelope_id = group.value("Original-Envelope-Id").map(Cow::into_owned);
         report.reporting_mta = typed(&group, "Reporting-MTA");
         report.arrival_date =
             date(&group, "Arrival-Date").or_else(|| date(&group, "Received-Date"));
@@ -297,8 +362,22 @@ fn typed(group: &Header<'_>, name: &str) -> Option<String> {
 
 fn address(group: &Header<'_>, name: &str) -> Option<String> {
     let value = typed(group, name)?;
+    if let Some(address) = international(group, name, &value) {
+        return Some(address);
+    }
     let value = value.trim_start_matches('<').trim_end_matches('>').trim();
     (!value.is_empty()).then(|| value.to_owned())
+}
+
+/// An address of type `utf-8`, which 7-bit reports carry with escapes (RFC 6533 §3).
+fn international(group: &Header<'_>, name: &str, address: &str) -> Option<String> {
+    let value = group.value(name)?;
+    let (kind, _) = value.split_once(';')?;
+    if !kind.trim().eq_ignore_ascii_case("utf-8") {
+        return None;
+    }
+    let decoded = OriginalRecipient::from_parameter(&format!("utf-8;{address}")).ok()?;
+    Some(decoded.address().to_owned())
 }
 
 fn date(group: &Header<'_>, name: &str) -> Option<DateTime> {

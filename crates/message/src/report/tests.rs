@@ -78,7 +78,9 @@ fn addresses_outside_of_ascii_are_told_in_a_form_that_the_reader_knows() {
         let text = String::from_utf8_lossy(sealed.octets()).into_owned();
         assert!(text.contains(&format!("Final-Recipient: {wanted}\r\n")), "{why}: {text}");
         assert!(text.contains(&format!("Content-Type: message/{kind}\r\n")), "{why}: {text}");
-        assert!(read(&Message::parse(sealed.octets())).is_some(), "{why}");
+        let found = read(&Message::parse(sealed.octets())).unwrap();
+        let address = found.recipients[0].final_address.as_deref();
+        assert_eq!(address, Some("b\u{f6}b@example.org"), "{why}");
     }
 }
 
@@ -100,9 +102,8 @@ fn a_report_on_nobody_is_no_report() {
     assert!(report.seal(&mut || 7).is_err());
 }
 
-#[test]
-fn a_written_disposition_is_read_again() {
-    let written = DispositionReport {
+fn disposition() -> DispositionReport {
+    DispositionReport {
         from: Mailbox::new("bob@example.org"),
         to: Mailbox::new("ada@example.net"),
         subject: "Read: Grüße".to_owned(),
@@ -111,19 +112,81 @@ fn a_written_disposition_is_read_again() {
         original_message_id: Some("m1@example.net".parse().unwrap()),
         text: "Your message was shown.\n".to_owned(),
         reporting_ua: Some("example.org; mailbag".to_owned()),
+        original_recipient: Some(OriginalRecipient::rfc822("Bob@example.org").unwrap()),
         final_recipient: "bob@example.org".to_owned(),
         disposed: Disposed::Displayed,
         initiative: Initiative::Manual,
+        error: None,
         returned: Returned::Nothing,
-    };
-    let sealed = written.seal(&mut || 7).unwrap();
+    }
+}
+
+#[test]
+fn a_written_disposition_is_read_again() {
+    let sealed = disposition().seal(&mut || 7).unwrap();
     let message = Message::parse(sealed.octets());
     assert_eq!(message.examine(), []);
     let found = read(&message).unwrap();
     assert_eq!(found.kind, ReportKind::Disposition);
-    assert_eq!(found.disposition.as_deref(), Some("displayed"));
+    let said = found.disposition.unwrap();
+    assert_eq!((said.disposed.as_str(), said.initiative), ("displayed", Some(Initiative::Manual)));
+    assert!(!said.is_sent_automatically && said.modifiers.is_empty());
+    assert_eq!(said.reporting_ua.as_deref(), Some("example.org; mailbag"));
     assert_eq!(found.original_message_id.unwrap().as_str(), "m1@example.net");
-    assert_eq!(found.recipients[0].address, "bob@example.org");
+    assert_eq!(found.recipients[0].address, "Bob@example.org");
+    assert_eq!(found.recipients[0].final_address.as_deref(), Some("bob@example.org"));
+}
+
+#[test]
+fn dispositions_carry_failures_and_addresses_outside_of_ascii() {
+    let (plain, global) = (r"utf-8; b\x{F6}b@example.org", "utf-8; b\u{f6}b@example.org");
+    #[rustfmt::skip]
+    let rows = [
+        ("ada@example.net", plain, "disposition-notification", "RFC 6533 §3: 7-bit"),
+        ("\u{e4}da@example.net", global, "global-disposition-notification", "RFC 6533 §5: she has UTF-8"),
+    ];
+    for (to, wanted, kind, why) in rows {
+        let written = DispositionReport {
+            to: Mailbox::new(to),
+            original_recipient: None,
+            final_recipient: "b\u{f6}b@example.org".to_owned(),
+            initiative: Initiative::Automatic,
+            error: Some("no key\r\nX: y".to_owned()),
+            ..disposition()
+        };
+        let sealed = written.seal(&mut || 7).unwrap();
+        let text = String::from_utf8_lossy(sealed.octets()).into_owned();
+        assert!(text.contains(&format!("Final-Recipient: {wanted}\r\n")), "{why}: {text}");
+        assert!(text.contains(&format!("Content-Type: message/{kind}\r\n")), "{why}: {text}");
+        let found = read(&Message::parse(sealed.octets())).unwrap();
+        assert_eq!(found.recipients[0].address, "b\u{f6}b@example.org", "{why}");
+        let said = found.disposition.unwrap();
+        assert_eq!(
+            (said.modifiers, said.error.as_deref()),
+            (vec!["error".to_owned()], Some("no key X: y"))
+        );
+        assert!(said.is_sent_automatically, "{why}");
+    }
+}
+
+#[test]
+fn dispositions_of_others_are_read() {
+    #[rustfmt::skip]
+    let table = [
+        ("manual-action/MDN-sent-manually; displayed", "displayed", Some(Initiative::Manual), "", "RFC 8098 §3.2.6"),
+        ("Automatic-Action / mdn-sent-automatically ; Deleted / Error, X-Foo", "deleted", Some(Initiative::Automatic), "error x-foo", "white space, modifiers"),
+        ("displayed", "displayed", None, "", "without modes"),
+        ("manual-action/MDN-sent-manually; dispatched,warning", "dispatched", Some(Initiative::Manual), "warning", "the comma of old programs"),
+    ];
+    for (value, disposed, initiative, modifiers, why) in table {
+        let content = format!(
+            "Content-Type: multipart/report; boundary=b\r\n\r\n--b\r\n\
+             Content-Type: message/disposition-notification\r\n\r\nDisposition: {value}\r\n--b--\r\n"
+        );
+        let said = read(&Message::parse(content.as_bytes())).unwrap().disposition.unwrap();
+        assert_eq!((said.disposed.as_str(), said.initiative), (disposed, initiative), "{why}");
+        assert_eq!(said.modifiers.join(" "), modifiers, "{why}");
+    }
 }
 
 #[test]
