@@ -179,18 +179,18 @@ impl Queue {
                 return TROUBLE_PAUSE;
             }
         };
-        let leased = due.len();
+        let leased = !due.is_empty();
         for submission in due {
             self.start(submission);
         }
-        if leased >= room {
+        if self.is_full() {
             // More may be due right now; a job that ends makes room for it.
             return SCAN_PAUSE_MAX;
         }
         match mta.world.store.next_due().await {
             Ok(Some(next)) if next > now => until(now, next).min(SCAN_PAUSE_MAX),
             // It came in since we looked.
-            Ok(Some(_)) if leased > 0 => Duration::ZERO,
+            Ok(Some(_)) if leased => Duration::ZERO,
             Ok(Some(_)) | Err(_) => TROUBLE_PAUSE,
             Ok(None) => SCAN_PAUSE_MAX,
         }

@@ -17,7 +17,7 @@ use crate::batch::{Batch, Fact};
 use crate::database::{column, sql, to_json};
 use crate::segment::Place;
 use crate::segments::Alone;
-use crate::words;
+use crate::{turns, words};
 
 /// A message on its way to the writer, its content hashed already.
 #[derive(Debug)]
@@ -291,15 +291,23 @@ fn insert_recipients(batch: &Batch<'_>, accept: &Accept) -> Result<(), StoreErro
         .database
         .prepare_cached(
             "INSERT INTO recipient (submission, number, address, notify, original, expanded_from,
-                 state, changed_at, attempts, due, delay_told, urgency)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 0, ?9, 0, ?10)",
+                 state, changed_at, attempts, due, line, delay_told)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 0, ?9, ?10, 0)",
         )
         .map_err(&failed)?;
-    let urgency = words::urgency(accept.terms.priority.urgency());
+    let of_sender = turns::lines_of_sender(
+        accept.terms.priority.urgency(),
+        accept.origin.account,
+        &accept.reverse_path,
+    );
     for (number, new) in (0u32..).zip(&accept.recipients) {
-        let (state, due) = match new.fate {
-            NewFate::Deliver(_) => (RecipientState::Delivered, None),
-            NewFate::Queue { due } => (RecipientState::Queued, Some(due.0)),
+        let (state, due, line) = match new.fate {
+            NewFate::Deliver(_) => (RecipientState::Delivered, None, 0),
+            NewFate::Queue { due } => {
+                let line = turns::line(of_sender, new.recipient.address.domain());
+                batch.turns.lower(line, (due, accept.id, number));
+                (RecipientState::Queued, Some(due.0), line)
+            }
         };
         insert
             .execute(params![
@@ -312,7 +320,7 @@ fn insert_recipients(batch: &Batch<'_>, accept: &Accept) -> Result<(), StoreErro
                 state.name(),
                 accept.at.0,
                 due,
-                urgency,
+                line,
             ])
             .map_err(&failed)?;
     }

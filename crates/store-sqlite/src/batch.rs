@@ -15,11 +15,12 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use platform::Clock;
 use rusqlite::{Connection, OptionalExtension, params};
-use store::{AccountId, MailboxId, Modseq, StoreError, SubmissionId};
+use store::{AccountId, MailboxId, Modseq, StoreError, SubmissionId, UnixMillis};
 
 use crate::database::{column, damaged, number, sql};
 use crate::leases::Leases;
 use crate::segments::{Alone, Appender};
+use crate::turns::{Line, Turns};
 
 /// Mailboxes whose numbers are remembered from batch to batch.
 const MAILBOXES_KEPT_MAX: usize = 50_000;
@@ -87,6 +88,15 @@ pub(crate) enum Guard {
     Savepoint,
 }
 
+/// A lease that ends with a commit.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LeaseEnd {
+    pub(crate) submission: SubmissionId,
+    pub(crate) recipient: u32,
+    /// Where and when it waits again, if it does.
+    pub(crate) again: Option<(Line, UnixMillis)>,
+}
+
 /// The writer's transaction.
 #[derive(Debug)]
 pub(crate) struct Batch<'a> {
@@ -94,6 +104,7 @@ pub(crate) struct Batch<'a> {
     pub(crate) appender: &'a mut Appender,
     pub(crate) clock: &'a dyn Clock,
     pub(crate) leases: &'a Leases,
+    pub(crate) turns: &'a Turns,
     pub(crate) message_next: &'a Arc<AtomicI64>,
     remembered: &'a mut Remembered,
     /// The last change's modseq; grows also over batches that fail.
@@ -107,7 +118,7 @@ pub(crate) struct Batch<'a> {
     pub(crate) news: News,
     pub(crate) accepted: u64,
     /// Leases that end when this is committed.
-    pub(crate) lease_ends: Vec<(SubmissionId, u32)>,
+    pub(crate) lease_ends: Vec<LeaseEnd>,
     /// Leases that this batch took; nobody has them if it fails.
     pub(crate) lease_begins: Vec<(SubmissionId, u32)>,
     dead: Vec<u32>,
@@ -123,7 +134,7 @@ pub(crate) struct Committed {
     pub(crate) dead: Vec<u32>,
     /// Whether content died, so that a segment may be worth rewriting.
     pub(crate) dropped: Fact,
-    pub(crate) lease_ends: Vec<(SubmissionId, u32)>,
+    pub(crate) lease_ends: Vec<LeaseEnd>,
 }
 
 /// What a batch works with.
@@ -133,6 +144,7 @@ pub(crate) struct Tools<'a> {
     pub(crate) appender: &'a mut Appender,
     pub(crate) clock: &'a dyn Clock,
     pub(crate) leases: &'a Leases,
+    pub(crate) turns: &'a Turns,
     pub(crate) message_next: &'a Arc<AtomicI64>,
     pub(crate) remembered: &'a mut Remembered,
     pub(crate) modseq: &'a mut u64,
@@ -142,7 +154,8 @@ pub(crate) struct Tools<'a> {
 impl<'a> Batch<'a> {
     /// Begins a transaction.
     pub(crate) fn begin(tools: Tools<'a>) -> Result<Self, StoreError> {
-        let Tools { database, appender, clock, leases, message_next, remembered, .. } = tools;
+        let Tools { database, appender, clock, leases, turns, message_next, remembered, .. } =
+            tools;
         database
             .prepare_cached("BEGIN IMMEDIATE")
             .and_then(|mut begin| begin.execute([]))
@@ -155,6 +168,7 @@ impl<'a> Batch<'a> {
             appender,
             clock,
             leases,
+            turns,
             message_next,
             remembered,
             modseq: tools.modseq,
@@ -270,7 +284,7 @@ impl<'a> Batch<'a> {
                 self.appender.segments().list(*segment);
             }
             for (submission, recipient) in self.lease_begins {
-                self.leases.end(submission, recipient);
+                self.leases.give_back(submission, recipient);
             }
             self.appender.rolled_back();
             self.remembered.clear();
@@ -294,6 +308,7 @@ impl<'a> Batch<'a> {
         *self.modseq = modseq.max(*self.modseq);
         self.message_next.fetch_max(message_next, Ordering::Relaxed);
         self.remembered.clear();
+        self.turns.forget();
     }
 
     /// A UIDVALIDITY that no mailbox had: the time, or one more than the last.

@@ -24,7 +24,7 @@ use crate::shared::Shared;
 use crate::spool::ArrivingContent;
 use crate::waiting::{Answer, Kind, Operation};
 use crate::{
-    SqliteStore, accept, directory, finish, greylist, mailboxes, notes, queue, search, verify,
+    SqliteStore, accept, directory, due, finish, greylist, mailboxes, notes, queue, search, verify,
 };
 
 /// Content that is bigger gets a segment of its own, written beside the writer.
@@ -226,19 +226,19 @@ impl Store for SqliteStore {
         lease_until: UnixMillis,
         limit: u32,
     ) -> Pending<'_, Vec<Due>> {
-        self.write(move |batch| queue::lease_due(batch, now, lease_until, limit))
+        self.write(move |batch| due::lease_due(batch, now, lease_until, limit))
     }
 
     fn release(&self, submission: SubmissionId, recipients: Vec<u32>) -> Pending<'_, ()> {
         // Leases are in memory only: this works even while the disk does not.
         for recipient in recipients {
-            self.shared.leases.end(submission, recipient);
+            self.shared.leases.give_back(submission, recipient);
         }
         Box::pin(std::future::ready(Ok(())))
     }
 
     fn next_due(&self) -> Pending<'_, Option<UnixMillis>> {
-        self.write(move |batch| queue::next_due(batch.database, batch.leases))
+        self.write(move |batch| due::next_due(batch))
     }
 
     fn steer(&self, steer: Steer) -> Pending<'_, Vec<u32>> {

@@ -9,10 +9,11 @@ use store::{
 };
 
 use crate::accept::{Notice, accept_one, insert_events};
-use crate::batch::{Batch, Fact};
+use crate::batch::{Batch, Fact, LeaseEnd};
 use crate::database::{column, sql, to_json};
 use crate::mailboxes::release;
 use crate::queue::{recipients, standing, summary};
+use crate::turns::Line;
 
 /// Settles or puts off recipients, with the notices that follow.
 pub(crate) fn finish(
@@ -25,8 +26,8 @@ pub(crate) fn finish(
     for outcome in &finish.outcomes {
         let before = find(&now, outcome.recipient, id)?;
         check(before, outcome, id)?;
-        settle(batch, id, before, outcome, finish.at)?;
-        batch.lease_ends.push((id, outcome.recipient));
+        let again = settle(batch, id, before, outcome, finish.at)?;
+        batch.lease_ends.push(LeaseEnd { submission: id, recipient: outcome.recipient, again });
     }
     insert_attempts(batch, id, &finish.attempts)?;
     record(batch, id, &finish.events)?;
@@ -70,7 +71,7 @@ fn settle(
     before: &RecipientView,
     outcome: &Outcome,
     at: UnixMillis,
-) -> Result<(), StoreError> {
+) -> Result<Option<(Line, UnixMillis)>, StoreError> {
     let state = match (before.state, outcome.state) {
         // An operator held it during the attempt: the order outlives it.
         (RecipientState::Held, RecipientState::Deferred) if !outcome.ends_hold => {
@@ -101,10 +102,25 @@ fn settle(
             ])
         })
         .map_err(sql("settle a recipient"))?;
-    if due.is_some() {
-        batch.news.queue = Fact::Yes;
-    }
-    Ok(())
+    let Some(due) = due else { return Ok(None) };
+    batch.news.queue = Fact::Yes;
+    let line = stands_in_line(batch, (id, before.number), due)?;
+    Ok(Some((line, due)))
+}
+
+/// A recipient waits until then: its line must know.
+fn stands_in_line(
+    batch: &Batch<'_>,
+    (id, number): (SubmissionId, u32),
+    due: UnixMillis,
+) -> Result<Line, StoreError> {
+    let line = batch
+        .database
+        .prepare_cached("SELECT line FROM recipient WHERE submission = ?1 AND number = ?2")
+        .and_then(|mut select| select.query_row(params![id.to_octets(), number], |row| row.get(0)))
+        .map_err(sql("look for a recipient's line"))?;
+    batch.turns.lower(line, (due, id, number));
+    Ok(line)
 }
 
 /// Counts the open recipients anew; with the last of them the queue lets go of the content.
@@ -207,6 +223,9 @@ pub(crate) fn steer(batch: &mut Batch<'_>, steer: &Steer) -> Result<Vec<u32>, St
                 update.execute(params![key, recipient.number, state.name(), steer.at.0, due])
             })
             .map_err(sql("steer a recipient"))?;
+        if let Some(due) = due {
+            stands_in_line(batch, (id, recipient.number), due)?;
+        }
         changed.push(recipient.number);
         let happening = match steer.action {
             SteerAction::Retry => Happening::RetryAsked,

@@ -11,6 +11,8 @@ use store::{SubmissionId, UnixMillis};
 #[derive(Debug, Default)]
 pub(crate) struct Leases {
     until: Mutex<BTreeMap<(SubmissionId, u32), UnixMillis>>,
+    /// Those whose leases ended although nothing was told of them: they stand where they stood.
+    freed: Mutex<Vec<(SubmissionId, u32)>>,
 }
 
 impl Leases {
@@ -33,13 +35,37 @@ impl Leases {
         self.map().remove(&(submission, recipient));
     }
 
-    /// Forgets leases that ran out.
-    pub(crate) fn expire(&self, now: UnixMillis) {
-        self.map().retain(|_, until| *until > now);
+    /// Ends a lease of somebody who did nothing.
+    pub(crate) fn give_back(&self, submission: SubmissionId, recipient: u32) {
+        let key = (submission, recipient);
+        if self.map().remove(&key).is_some() {
+            self.freed().push(key);
+        }
     }
 
-    /// All leases.
-    pub(crate) fn all(&self) -> BTreeMap<(SubmissionId, u32), UnixMillis> {
-        self.map().clone()
+    /// Ends leases that ran out.
+    pub(crate) fn expire(&self, now: UnixMillis) {
+        let mut freed = self.freed();
+        self.map().retain(|key, until| {
+            let stays = *until > now;
+            if !stays {
+                freed.push(*key);
+            }
+            stays
+        });
+    }
+
+    /// Takes those that were given back or ran out since this was asked last.
+    pub(crate) fn take_freed(&self) -> Vec<(SubmissionId, u32)> {
+        std::mem::take(&mut self.freed())
+    }
+
+    /// When the first lease ends.
+    pub(crate) fn earliest_end(&self) -> Option<UnixMillis> {
+        self.map().values().min().copied()
+    }
+
+    fn freed(&self) -> MutexGuard<'_, Vec<(SubmissionId, u32)>> {
+        self.freed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -19,6 +19,7 @@ mod batch;
 mod compaction;
 mod database;
 mod directory;
+mod due;
 mod engine;
 mod finish;
 mod greylist;

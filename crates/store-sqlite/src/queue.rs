@@ -1,20 +1,15 @@
-//! Reading submissions: what waits, what happened, what is due.
+//! Reading submissions: what waits, what happened.
 //!
-//! Not here: changing them (`finish`, `steer`).
-
-use std::collections::BTreeMap;
+//! Not here: changing them (`finish`, `steer`), what is due (`due`).
 
 use envelope::{EnvelopeId, OriginalRecipient, Recipient};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use store::{
-    Attempt, Due, Event, MessageId, NewEvent, QueueFilter, RecipientView, StoreError, SubmissionId,
+    Attempt, Event, MessageId, NewEvent, QueueFilter, RecipientView, StoreError, SubmissionId,
     SubmissionKey, SubmissionView, Summary, UnixMillis,
 };
 
-use crate::batch::Batch;
 use crate::database::{damaged, from_json, number, sql};
-use crate::leases::Leases;
-use crate::turns::{Lanes, Look, Waiting};
 use crate::words;
 
 const SUMMARY: &str = "id, accepted_at, origin, reverse_path, ret, envelope_id, body, message_id, \
@@ -212,73 +207,6 @@ pub(crate) fn find(
         }
     };
     Ok(ids.map_err(&failed)?.into_iter().map(SubmissionId::from_octets).collect())
-}
-
-/// Leases what is due. Runs in the writer, so that nobody leases what is being finished.
-pub(crate) fn lease_due(
-    batch: &mut Batch<'_>,
-    now: UnixMillis,
-    lease_until: UnixMillis,
-    limit: u32,
-) -> Result<Vec<Due>, StoreError> {
-    batch.leases.expire(now);
-    let mut lanes = Lanes::prepare(batch.database)?;
-    let mut turns = lanes.turns(now)?;
-    let mut order: Vec<SubmissionId> = Vec::new();
-    let mut due: BTreeMap<SubmissionId, Vec<u32>> = BTreeMap::new();
-    while let Some(Waiting { submission: id, number: recipient, .. }) = turns.next()? {
-        if batch.leases.until(id, recipient).is_some() {
-            continue;
-        }
-        if !due.contains_key(&id) {
-            if order.len() >= usize::try_from(limit).unwrap_or(usize::MAX) {
-                break;
-            }
-            order.push(id);
-        }
-        due.entry(id).or_default().push(recipient);
-    }
-    let mut leased = Vec::with_capacity(order.len());
-    for id in order {
-        let numbers = due.remove(&id).unwrap_or_default();
-        match summary(batch.database, id) {
-            Ok(Some(summary)) => {
-                for number in &numbers {
-                    batch.leases.take(id, *number, lease_until);
-                    batch.lease_begins.push((id, *number));
-                }
-                leased.push(Due { summary, due: numbers });
-            }
-            Ok(None) => tracing::error!(submission = %id, "recipient without a submission"),
-            // One that cannot be read must not hold up the others.
-            Err(error @ StoreError::Damaged { .. }) => {
-                tracing::error!(submission = %id, %error, "submission cannot be read");
-            }
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(leased)
-}
-
-/// When the next recipient is due that nobody leases; or when a lease ends, if that is sooner.
-pub(crate) fn next_due(
-    database: &Connection,
-    leases: &Leases,
-) -> Result<Option<UnixMillis>, StoreError> {
-    let leased = leases.all();
-    let mut earliest: Option<UnixMillis> = None;
-    Lanes::prepare(database)?.each(|Waiting { submission, number, due }| {
-        let free_at = match leased.get(&(submission, number)) {
-            Some(until) => due.max(*until),
-            None => due,
-        };
-        earliest = Some(earliest.map_or(free_at, |earliest| earliest.min(free_at)));
-        match earliest.is_some_and(|earliest| earliest <= due) {
-            true => Look::Enough, // those that follow are due later
-            false => Look::Further,
-        }
-    })?;
-    Ok(earliest)
 }
 
 /// A submission's state as changes need it: its message and how many recipients are open.

@@ -8,6 +8,7 @@ use tokio::sync::{broadcast, watch};
 
 use crate::leases::Leases;
 use crate::segments::Segments;
+use crate::turns::Turns;
 use crate::waiting::Waiting;
 
 /// News that a slow subscriber may be behind before it has to read anew.
@@ -18,6 +19,7 @@ pub(crate) struct Shared {
     pub(crate) waiting: Arc<Waiting>,
     pub(crate) segments: Arc<Segments>,
     pub(crate) leases: Leases,
+    pub(crate) turns: Turns,
     pub(crate) message_next: Arc<AtomicI64>,
     pub(crate) changes: broadcast::Sender<Change>,
     /// Whether the writer's thread has ended.
@@ -33,6 +35,7 @@ impl Shared {
             waiting: Arc::default(),
             segments,
             leases: Leases::default(),
+            turns: Turns::default(),
             message_next: Arc::new(AtomicI64::new(message_next)),
             changes: broadcast::Sender::new(CHANGES_KEPT),
             ended: watch::Sender::new(false),

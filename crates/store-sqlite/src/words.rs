@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use envelope::{Address, BodyType, Return, ReversePath, Urgency};
+use envelope::{Address, BodyType, Return, ReversePath};
 use store::{Flags, MailboxRole, RecipientState, StoreError};
 
 use crate::database::damaged;
@@ -35,15 +35,6 @@ pub(crate) fn body(body: BodyType) -> Option<&'static str> {
 /// Reads [`body`].
 pub(crate) fn to_body(word: Option<&str>) -> BodyType {
     if word.is_some() { BodyType::EightBitMime } else { BodyType::SevenBit }
-}
-
-/// The level of urgency as its column has it.
-pub(crate) fn urgency(urgency: Urgency) -> i8 {
-    match urgency {
-        Urgency::NonUrgent => -1,
-        Urgency::Normal => 0,
-        Urgency::Urgent => 1,
-    }
 }
 
 const ROLES: [(MailboxRole, &str); 7] = [

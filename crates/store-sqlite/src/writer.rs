@@ -20,7 +20,7 @@ use platform::Clock;
 use rusqlite::Connection;
 use store::{AccountId, Change, Modseq, StoreError};
 
-use crate::batch::{Batch, Committed, Fact, Remembered, Tools};
+use crate::batch::{Batch, Committed, Fact, LeaseEnd, Remembered, Tools};
 use crate::compaction::Compaction;
 use crate::database::{self, sql};
 use crate::mailboxes::named_end;
@@ -144,6 +144,7 @@ impl Writer {
             appender: &mut self.appender,
             clock: &*self.clock,
             leases: &self.shared.leases,
+            turns: &self.shared.turns,
             message_next: &self.shared.message_next,
             remembered: &mut self.remembered,
             modseq: &mut self.modseq,
@@ -192,8 +193,11 @@ impl Writer {
     /// What follows from a commit, before anybody is answered: leases end, dead segments go,
     /// subscribers hear.
     fn follow_up(&mut self, committed: Committed) {
-        for (submission, recipient) in committed.lease_ends {
+        for LeaseEnd { submission, recipient, again } in committed.lease_ends {
             self.shared.leases.end(submission, recipient);
+            if let Some((line, due)) = again {
+                self.shared.turns.lower(line, (due, submission, recipient));
+            }
         }
         for segment in committed.dead {
             self.shared.segments.discard(segment);

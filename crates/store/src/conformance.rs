@@ -11,6 +11,7 @@
 //! Not here: how fast an engine is, and what survives a failing disk (crate `sim`).
 
 mod account;
+mod fair;
 mod mail;
 mod queue;
 mod search;
@@ -26,6 +27,7 @@ use account::{
     clients_are_remembered, directory_refuses_what_is_wrong, notes_are_kept, quota_holds,
     removed_accounts_take_their_mail,
 };
+use fair::leases_are_shared_fairly;
 use mail::{
     accept_is_all_or_nothing, accounts_do_not_see_each_other, changes_are_complete_and_ordered,
     content_comes_back, content_goes_with_its_last_reference, content_is_shared,
@@ -111,6 +113,7 @@ macro_rules! store_conformance {
             flags_are_kept
             holding_outlives_an_attempt
             ids_are_used_once
+            leases_are_shared_fairly
             leases_can_be_given_back
             modseq_grows
             news_follows_commits

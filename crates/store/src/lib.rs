@@ -101,9 +101,15 @@ pub trait Store: Send + Sync + Debug + 'static {
     /// Adds events to a submission without changing a recipient's state.
     fn record(&self, submission: SubmissionId, events: Vec<NewEvent>) -> Pending<'_, ()>;
 
-    /// Recipients whose time has come, oldest first, at most `limit` submissions; urgent ones
-    /// count as due for [`URGENCY_LEAD`] longer, non-urgent ones for so much shorter. They are
-    /// leased to the caller until `finish` or `release` names them or `lease_until` passes.
+    /// Recipients whose time has come, in turns: one sender after the other, of one sender one
+    /// destination after the other, and of those the oldest; urgent ones count as due for
+    /// [`URGENCY_LEAD`] longer, non-urgent ones for so much shorter, and of two turns one is for
+    /// urgent ones. A submission comes with all of its
+    /// recipients that are due; with the one that brings them to `limit` or over it, it is
+    /// enough. They are leased to the caller until `finish` or `release` names them or
+    /// `lease_until` passes.
+    ///
+    /// Memory and time do not grow with what waits.
     fn lease_due(
         &self,
         now: UnixMillis,

@@ -18,7 +18,7 @@ use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use envelope::Domain;
+use envelope::{Domain, EnhancedStatus};
 use platform::{Clock, Random};
 use tokio::sync::oneshot;
 
@@ -85,7 +85,7 @@ pub(super) enum NoTurn {
     /// It may come again after this time.
     Busy(Duration, String),
     /// The destination could not be reached a moment ago.
-    Dead(String),
+    Dead(EnhancedStatus, String),
 }
 
 impl Lanes {
@@ -133,8 +133,9 @@ impl Lanes {
     ) -> Result<oneshot::Receiver<Turn>, NoTurn> {
         let mut state = self.state();
         let lane = state.lanes.entry(domain.clone()).or_insert_with(|| Lane::new(self.domain_max));
-        if let Some(why) = lane.why_dead(now) {
-            return Err(NoTurn::Dead(format!("{domain} is left alone for a while: {why}")));
+        if let Some((status, why)) = lane.why_dead(now) {
+            let text = format!("{domain} is left alone for a while: {why}");
+            return Err(NoTurn::Dead(status, text));
         }
         if now >= until || !lane.is_soon(now) {
             let (pause, why) = lane.put_off(now);
@@ -354,16 +355,21 @@ mod tests {
         let lanes = lanes(50);
         let to = domain("dead.test");
         let at = SystemClock.monotonic();
-        turn(&lanes, "dead.test").await.unwrap().went(Went::Unreached("no route".to_owned()), at);
+        let status = EnhancedStatus::new(4, 4, 1);
+        let unreached = |why: &str| Went::Unreached(status, why.to_owned());
+        turn(&lanes, "dead.test").await.unwrap().went(unreached("no route"), at);
         let refused = lanes.place(&to, "ada", at, at + PATIENCE).unwrap_err();
-        assert!(matches!(&refused, NoTurn::Dead(why) if why.contains("no route")), "{refused:?}");
+        assert!(
+            matches!(&refused, NoTurn::Dead(_, why) if why.contains("no route")),
+            "{refused:?}"
+        );
         let later = at + DEAD_PAUSE;
         let mut places: Vec<_> =
             (0..2).map(|_| lanes.place(&to, "ada", later, later + PATIENCE).unwrap()).collect();
         lanes.give(later);
         let mut probe = places[0].try_recv().unwrap();
         assert!(places[1].try_recv().is_err(), "one first");
-        probe.went(Went::Unreached("still no route".to_owned()), later);
+        probe.went(unreached("still no route"), later);
         drop(probe);
         let sent_away = |place: &mut oneshot::Receiver<Turn>| {
             matches!(place.try_recv(), Err(oneshot::error::TryRecvError::Closed))

@@ -81,7 +81,7 @@ impl Found {
         let last = self.told.last().filter(|told| !told.is_ours())?;
         Some(match self.told.iter().find(|told| told.wants_fewer()) {
             Some(told) => Went::SlowDown(told.text.clone()),
-            None if last.is_without_connection() => Went::Unreached(last.text.clone()),
+            None if last.is_without_connection() => Went::Unreached(last.status, last.text.clone()),
             None => Went::Well,
         })
     }
@@ -95,7 +95,7 @@ fn without_turn(no_turn: NoTurn) -> Told {
             Told { pause: Some(pause), ..told }
         }
         // It counts: the attempt that failed was one for all.
-        NoTurn::Dead(text) => Told::ours(Kind::NotTaken, EnhancedStatus::new(4, 4, 1), text),
+        NoTurn::Dead(status, text) => Told::ours(Kind::NotTaken, status, text),
     }
 }
 
@@ -189,7 +189,7 @@ impl Work {
         let mut turn = match turn {
             Ok(turn) => turn,
             // It became ours: how others were, does not matter.
-            Err(NoTurn::Dead(_)) if self.mta.world.directory.is_local(domain) => {
+            Err(NoTurn::Dead(..)) if self.mta.world.directory.is_local(domain) => {
                 return Ok(local::deliver(&self.mta, summary, message, views).await);
             }
             Err(no_turn) => return Ok(Found::all(&without_turn(no_turn), views.len())),
@@ -213,6 +213,11 @@ impl Work {
                 Ok(found)
             }
             Err(no_route) => {
+                // RFC 5321 §4.5.4.1: who does not answer us is not asked for each message.
+                if no_route.status.is_temporary() {
+                    let why = Went::Unreached(no_route.status, no_route.reason.clone());
+                    turn.went(why, clock.monotonic());
+                }
                 let told = Told::ours(Kind::NotTaken, no_route.status, no_route.reason);
                 Ok(Found::all(&told, views.len()))
             }

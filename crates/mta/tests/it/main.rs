@@ -5,6 +5,8 @@ mod carry;
 #[cfg(test)]
 mod disk;
 #[cfg(test)]
+mod fairness;
+#[cfg(test)]
 mod forwarding;
 mod greylisting;
 #[cfg(test)]

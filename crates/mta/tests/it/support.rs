@@ -166,6 +166,11 @@ impl System {
         self.queue = Some(Task::start(run));
     }
 
+    /// Stops the queue until it is started again.
+    pub(crate) fn stop_queue(&mut self) {
+        self.queue = None;
+    }
+
     fn identity(&self, hostname: &str) -> ServerTls {
         let folder: &Path = self._folder.path();
         let dir = folder.join("tls");

@@ -153,13 +153,14 @@ CREATE TABLE recipient (
     changed_at    INTEGER NOT NULL,
     attempts      INTEGER NOT NULL,
     due           INTEGER,          -- when it is tried next; NULL: never
+    line          INTEGER NOT NULL, -- in which it waits: urgency, sender, destination (turns.rs)
     host          TEXT,             -- the server that spoke last
     reply         TEXT,             -- its words, JSON
     delay_told    INTEGER NOT NULL, -- 1: the sender was told of a delay
-    urgency       INTEGER NOT NULL, -- 1: before others, 0: usual, -1: after them (RFC 6710)
     PRIMARY KEY (submission, number)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX recipient_due ON recipient (urgency, due) WHERE due IS NOT NULL;
+CREATE INDEX recipient_due ON recipient (line, due, submission, number)
+    WHERE due IS NOT NULL;
 
 CREATE TABLE event (
     submission BLOB NOT NULL,

@@ -76,6 +76,8 @@ faults! {
     KnowsNoUrgency => "urgent_recipients_are_leased_first",
     /// Lets an operator try what its sender wants kept back.
     ReleasesEarly => "nothing_is_due_before_its_release",
+    /// The oldest come first, whoever sends them.
+    LeasesOldestFirst => "leases_are_shared_fairly",
     /// Takes no lease back.
     KeepsLeases => "leases_can_be_given_back",
     /// Wakes the queue too late.
@@ -261,6 +263,17 @@ impl<S: Store> Store for Broken<S> {
 
     fn lease_due(&self, now: UnixMillis, until: UnixMillis, limit: u32) -> Pending<'_, Vec<Due>> {
         let until = if self.has(Fault::LeasesToAll) { now } else { until };
+        if self.has(Fault::LeasesOldestFirst) {
+            return Box::pin(async move {
+                let mut due = self.inner.lease_due(now, until, u32::MAX).await?;
+                due.sort_by_key(|due| due.summary.id);
+                let kept = due.len().min(usize::try_from(limit).expect("few"));
+                for Due { summary, due } in due.drain(kept..) {
+                    self.inner.release(summary.id, due).await?;
+                }
+                Ok(due)
+            });
+        }
         self.inner.lease_due(now, until, limit)
     }
 

@@ -6,6 +6,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use envelope::EnhancedStatus;
 use tokio::sync::oneshot;
 
 use super::{DEAD_PAUSE, SLOW_DOWN_PAUSE, Turn};
@@ -26,8 +27,8 @@ pub(in crate::queue) enum Went {
     Well,
     /// A server wants fewer of us: 421, or 4.7.x before a recipient.
     SlowDown(String),
-    /// None could be reached.
-    Unreached(String),
+    /// None could be reached, or even found.
+    Unreached(EnhancedStatus, String),
 }
 
 /// How things are at a destination.
@@ -72,7 +73,8 @@ pub(super) struct Lane {
 struct Rest {
     until: Duration,
     why: String,
-    dead: bool,
+    /// None of it can be reached.
+    dead: Option<EnhancedStatus>,
 }
 
 impl Lane {
@@ -102,8 +104,9 @@ impl Lane {
     }
 
     /// Why nobody is let try at all.
-    pub(super) fn why_dead(&self, now: Duration) -> Option<&str> {
-        self.rest(now).filter(|rest| rest.dead).map(|rest| rest.why.as_str())
+    pub(super) fn why_dead(&self, now: Duration) -> Option<(EnhancedStatus, &str)> {
+        let rest = self.rest(now)?;
+        Some((rest.dead?, rest.why.as_str()))
     }
 
     /// Whether whoever joins now will have its turn soon.
@@ -208,7 +211,7 @@ impl Lane {
         let first = match went {
             Went::Well => Duration::ZERO,
             Went::SlowDown(_) => SLOW_DOWN_PAUSE,
-            Went::Unreached(_) => DEAD_PAUSE,
+            Went::Unreached(..) => DEAD_PAUSE,
         };
         (first, self.setbacks.saturating_add(1))
     }
@@ -227,8 +230,8 @@ impl Lane {
                 }
                 return;
             }
-            Went::SlowDown(why) => (why, false),
-            Went::Unreached(why) => (why, true),
+            Went::SlowDown(why) => (why, None),
+            Went::Unreached(status, why) => (why, Some(status)),
         };
         // Those that were under way together are one setback.
         if self.rest(now).is_some() {
@@ -236,7 +239,7 @@ impl Lane {
         }
         self.setbacks = self.setbacks.saturating_add(1);
         self.well = 0;
-        self.limit = if dead { 1 } else { (self.limit / 2).max(1) };
+        self.limit = if dead.is_some() { 1 } else { (self.limit / 2).max(1) };
         self.rests = Some(Rest { until: now.saturating_add(pause), why, dead });
         // All who wait shall hear of it: their places close.
         self.waiting.clear();
