@@ -22,6 +22,13 @@ pub const ADDRESSES_MAX: usize = 10_000;
 const FAULTS_MAX: usize = 16;
 
 /// One mailbox: an address, and the name that its owner gave it.
+///
+/// ```
+/// use message::Mailbox;
+/// let mailbox = Mailbox::named("Ada", "ada@example.org");
+/// assert_eq!(mailbox.to_string(), "Ada <ada@example.org>");
+/// assert_eq!(mailbox.to_envelope().unwrap().domain().to_string(), "example.org");
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Mailbox {
     /// The display name, decoded.
@@ -63,6 +70,13 @@ impl fmt::Display for Mailbox {
 }
 
 /// A named list of mailboxes (`undisclosed-recipients:;` is an empty one).
+///
+/// ```
+/// use message::{AddressList, Addressee};
+/// let list = AddressList::parse(b"Team: ada@example.org, bob@example.net;");
+/// let Some(Addressee::Group(group)) = list.0.first() else { panic!("no group") };
+/// assert_eq!((group.name.as_str(), group.mailboxes.len()), ("Team", 2));
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Group {
     /// The name, decoded.
@@ -72,6 +86,8 @@ pub struct Group {
 }
 
 /// One element of an address list.
+///
+/// Example: [`Group`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Addressee {

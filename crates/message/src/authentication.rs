@@ -50,7 +50,7 @@ macro_rules! words {
 }
 
 words! {
-    /// How something was checked (RFC 8601 §2.7).
+    /// How something was checked (RFC 8601 §2.7). Example: [`AuthenticationResults`].
     AuthenticationMethod {
         /// The login of the one who submitted it (RFC 4954).
         Auth = "auth",
@@ -68,7 +68,7 @@ words! {
 }
 
 words! {
-    /// What came of it (RFC 8601 §2.7).
+    /// What came of it (RFC 8601 §2.7). Example: [`AuthenticationResults`].
     AuthenticationVerdict {
         /// It holds.
         Pass = "pass",
@@ -112,6 +112,8 @@ pub struct AuthenticationResults {
 }
 
 /// One result.
+///
+/// Example: [`AuthenticationResults`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AuthenticationResult {
     /// How it was checked.
@@ -133,6 +135,8 @@ impl AuthenticationResult {
 }
 
 /// One thing that was looked at: `header.d=example.org`.
+///
+/// Example: [`AuthenticationResults`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AuthenticationProperty {
     /// Where it comes from, in lower case: `smtp`, `header`, `body`, `policy`.

@@ -12,6 +12,8 @@ use crate::transfer::base64;
 use crate::transfer::lines::Normaliser;
 
 /// What Content-MD5 tells of a part.
+///
+/// Example: [`Part::integrity`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Integrity {

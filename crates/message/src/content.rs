@@ -158,6 +158,12 @@ fn boundary(lexer: &mut Lexer<'_>) -> Option<Vec<u8>> {
 }
 
 /// How a part's octets are encoded on their way.
+///
+/// ```
+/// use message::TransferEncoding;
+/// assert_eq!(TransferEncoding::parse(b" Base64\r\n"), TransferEncoding::Base64);
+/// assert!(!TransferEncoding::parse(b"x-unheard-of").is_encoded(), "nothing can be decoded");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum TransferEncoding {
@@ -217,6 +223,14 @@ impl TransferEncoding {
 }
 
 /// How a part wants to be shown.
+///
+/// ```
+/// use message::{Disposition, DispositionKind};
+/// let value = b"attachment; filename*=utf-8''Gr%C3%BC%C3%9Fe.txt; size=12";
+/// let disposition = Disposition::parse(value).unwrap();
+/// assert_eq!(disposition.kind, DispositionKind::Attachment);
+/// assert_eq!(disposition.parameter("filename"), Some("Grüße.txt"));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Disposition {
     /// Inline or attachment.
@@ -226,6 +240,8 @@ pub struct Disposition {
 }
 
 /// What a disposition says (RFC 2183 §2).
+///
+/// Example: [`Disposition`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum DispositionKind {

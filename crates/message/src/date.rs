@@ -39,6 +39,11 @@ pub struct DateTime {
 }
 
 /// This is not a date.
+///
+/// ```
+/// use message::{DateTime, UnreadableDate};
+/// assert_eq!(DateTime::parse("yesterday"), Err(UnreadableDate));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not a date")]
 pub struct UnreadableDate;

@@ -9,6 +9,14 @@
 use std::fmt;
 
 /// One thing that is wrong with a message.
+///
+/// ```
+/// use message::{DefectCode, Message};
+/// let message = Message::parse(b"Content-Type: multipart/mixed\r\n\r\nno boundary\r\n");
+/// let defect = &message.defects()[0];
+/// assert_eq!((defect.code, defect.offset), (DefectCode::MissingBoundary, 0));
+/// assert_eq!(defect.to_string(), "a multipart has no boundary at octet 0");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Defect {
     /// What is wrong.
@@ -33,6 +41,12 @@ impl fmt::Display for Defect {
 macro_rules! defect_codes {
     ($($(#[$doc:meta])* $name:ident, $code:literal, $explanation:literal;)+) => {
         /// The kinds of defects.
+        ///
+        /// ```
+        /// use message::DefectCode;
+        /// assert_eq!(DefectCode::BadBase64.code(), "bad-base64");
+        /// assert!(DefectCode::ALL.contains(&DefectCode::LongLine));
+        /// ```
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         #[non_exhaustive]
         pub enum DefectCode {

@@ -24,6 +24,12 @@ use crate::transfer::{Decoded, uuencode, yenc};
 pub const EMBEDDED_FILES_MAX: usize = 1_000;
 
 /// How a file stands in a text.
+///
+/// ```
+/// use message::{EmbeddedEncoding, Message};
+/// let message = Message::parse(b"\r\n=ybegin line=128 size=3 name=cat.txt\r\nm\x8b\x9e\r\n=yend size=3\r\n");
+/// assert_eq!(message.embedded_files()[0].encoding(), EmbeddedEncoding::Yenc);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum EmbeddedEncoding {

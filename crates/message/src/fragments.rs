@@ -13,6 +13,12 @@ use crate::opened::Fragment;
 pub const FRAGMENTS_MAX: u32 = 10_000;
 
 /// Why messages cannot be joined.
+///
+/// ```
+/// use message::{Message, NotJoinable, join_fragments};
+/// let second = Message::parse(b"Content-Type: message/partial; id=a; number=2; total=3\r\n\r\n");
+/// assert_eq!(join_fragments(&[&second]), Err(NotJoinable::Missing(vec![1, 3])));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum NotJoinable {

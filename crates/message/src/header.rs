@@ -49,6 +49,13 @@ pub fn head_end_from(content: &[u8], searched: usize) -> Option<usize> {
 }
 
 /// One field of a header, or a line that is none.
+///
+/// ```
+/// let section = message::HeaderSection::parse(b"SUBJECT: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\r\n an alle\r\n\r\n");
+/// let field = section.header().field("Subject").unwrap();
+/// assert_eq!((field.name(), field.value().as_ref()), ("SUBJECT", "Grüße an alle"));
+/// assert!(field.raw().ends_with(b" an alle\r\n"), "nothing is lost");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Field<'a> {
     raw: &'a [u8],
@@ -95,6 +102,14 @@ impl<'a> Field<'a> {
 }
 
 /// A header that belongs to a message, a part or a [`HeaderSection`].
+///
+/// ```
+/// let message = message::Message::parse(b"From: ada@example.org\r\nX-Note: a\r\nx-note: b\r\n\r\n");
+/// let header = message.header();
+/// let notes: Vec<_> = header.all("X-Note").map(|field| field.value()).collect();
+/// assert_eq!(notes, ["a", "b"]);
+/// assert_eq!(header.fields().count(), 3);
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Header<'a> {
     source: &'a [u8],

@@ -33,6 +33,8 @@ pub use self::plain::Paint;
 pub use self::visible::{visible, visible_line};
 
 /// What is to be shown of a message.
+///
+/// Example: [`show`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum View {
@@ -52,6 +54,8 @@ pub enum View {
 }
 
 /// What is shown.
+///
+/// Example: [`show`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Shown<'m> {
     /// Lines that a terminal may be told; either none, or with a line end after the last.
@@ -61,6 +65,13 @@ pub enum Shown<'m> {
 }
 
 /// The message has no such part.
+///
+/// ```
+/// use message::inspect::{Paint, View, show};
+/// let message = message::Message::parse(b"\r\nHi!\r\n");
+/// let refused = show(&message, &View::Part("7".to_owned()), Paint::Plain).unwrap_err();
+/// assert_eq!(refused.parts, ["1"]);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the message has no part {part:?}")]
 pub struct NoSuchPart {
@@ -112,6 +123,13 @@ fn reprint(message: &Message<'_>) -> Vec<u8> {
 }
 
 /// Everything that programs want to know of a message, ready for a serializer.
+///
+/// ```
+/// use message::{Message, inspect::Inspection};
+/// let message = Message::parse(b"Subject: x\r\n\r\nHi!\r\n");
+/// let object = serde_json::to_value(Inspection::new("a.eml", &message)).unwrap();
+/// assert_eq!((&object["subject"], &object["root"]["type"]), (&"x".into(), &"text/plain".into()));
+/// ```
 #[derive(Debug, Serialize)]
 pub struct Inspection<'m> {
     #[serde(skip_serializing_if = "str::is_empty")]

@@ -28,6 +28,11 @@ pub const REFERENCES_MAX: usize = 3_000;
 pub struct MessageId(String);
 
 /// This is not a message id.
+///
+/// ```
+/// use message::{MessageId, NotMessageId};
+/// assert_eq!("a b@c".parse::<MessageId>(), Err(NotMessageId));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not a message id: it is empty, or has white space, control characters or brackets")]
 pub struct NotMessageId;

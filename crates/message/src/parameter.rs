@@ -16,6 +16,14 @@ use crate::transfer::hex_pair;
 pub const PARAMETERS_MAX: usize = 1_000;
 
 /// One parameter, put together and decoded.
+///
+/// ```
+/// let value = b"text/plain; title*0*=utf-8'de'Gr%C3%BC; title*1=nde";
+/// let content_type = message::ContentType::parse(value).unwrap();
+/// let title = &content_type.parameters()[0];
+/// assert_eq!((title.name.as_str(), title.value.as_str()), ("title", "Gründe"));
+/// assert_eq!(title.language.as_deref(), Some("de"));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Parameter {
     /// The name in lower case, without the stars of RFC 2231.

@@ -19,6 +19,8 @@ use crate::structure::{Entity, EntityKind, Structure};
 use crate::transfer;
 
 /// What is inside a part.
+///
+/// Example: [`Part`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum PartKind {
@@ -31,6 +33,20 @@ pub enum PartKind {
 }
 
 /// A part, lent from its [`Message`](crate::Message).
+///
+/// ```
+/// use message::{Message, PartKind};
+/// let content = b"Content-Type: multipart/mixed; boundary=b\r\n\r\n\
+///     --b\r\nContent-Type: text/plain; charset=iso-8859-1\r\n\r\ncaf\xE9\r\n\
+///     --b\r\nContent-Type: application/pdf; name=\"../tea.pdf\"\r\n\
+///     Content-Transfer-Encoding: base64\r\n\r\nJVBERg==\r\n--b--\r\n";
+/// let message = Message::parse(content);
+/// let parts: Vec<_> = message.root().parts().collect();
+/// assert_eq!(message.root().kind(), PartKind::Multipart);
+/// assert_eq!(parts[0].text().as_deref(), Some("café"));
+/// assert_eq!(parts[1].file_name().as_deref(), Some("tea.pdf"));
+/// assert_eq!(parts[1].decoded().as_ref(), b"%PDF");
+/// ```
 #[derive(Clone, Copy)]
 pub struct Part<'a> {
     source: &'a [u8],

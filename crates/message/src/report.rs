@@ -41,6 +41,12 @@ pub use self::read::{
 };
 
 /// What became of a recipient (RFC 3464 §2.3.3).
+///
+/// ```
+/// use message::report::Action;
+/// assert_eq!("Failed".parse(), Ok(Action::Failed));
+/// assert_eq!(Action::Delayed.to_string(), "delayed");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
@@ -77,6 +83,11 @@ impl fmt::Display for Action {
 }
 
 /// This is not an action of RFC 3464.
+///
+/// ```
+/// use message::report::{Action, UnknownAction};
+/// assert_eq!("lost".parse::<Action>(), Err(UnknownAction));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not an action: failed, delayed, delivered, relayed or expanded")]
 pub struct UnknownAction;
@@ -92,6 +103,8 @@ impl FromStr for Action {
 }
 
 /// One recipient in a report that we write.
+///
+/// Example: [`DeliveryReport`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReportRecipient {
     /// ORCPT, as the sender gave it.
@@ -113,6 +126,8 @@ pub struct ReportRecipient {
 }
 
 /// How much of the message goes back.
+///
+/// Example: [`DeliveryReport`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Returned {
     /// Nothing.
@@ -182,6 +197,39 @@ impl Reach {
 }
 
 /// A delivery report being written.
+///
+/// ```
+/// use envelope::{EnhancedStatus, Return};
+/// use message::report::{self, Action, DeliveryReport, ReportRecipient, Returned};
+/// use message::{DateTime, Mailbox, Message, MessageId};
+/// let now = DateTime::from_unix(1_700_000_000);
+/// let report = DeliveryReport {
+///     from: Mailbox::named("Mail Delivery System", "postmaster@mx.example.org"),
+///     to: Mailbox::new("ada@example.net"),
+///     subject: "Not delivered: Tea".to_owned(),
+///     date: now,
+///     message_id: MessageId::new(now, 1, "mx.example.org"),
+///     original_message_id: None,
+///     text: "Bob has no mailbox here.\n".to_owned(),
+///     reporting_mta: "mx.example.org".to_owned(),
+///     envelope_id: None,
+///     arrival_date: Some(now),
+///     recipients: vec![ReportRecipient {
+///         original_recipient: None,
+///         final_recipient: "bob@example.org".to_owned(),
+///         action: Action::Failed,
+///         status: EnhancedStatus::new(5, 1, 1),
+///         remote_mta: None,
+///         diagnostic: Some("550 5.1.1 no such user".to_owned()),
+///         last_attempt: None,
+///         will_retry_until: None,
+///     }],
+///     returned: Returned::from_content(b"Subject: Tea\r\n\r\nNow?\r\n", Return::Headers),
+/// };
+/// let sealed = report.seal(&mut || 4).unwrap();
+/// let read = report::read(&Message::parse(sealed.octets())).unwrap();
+/// assert!(read.recipients[0].is_permanent() && read.recipients[0].is_address_bad);
+/// ```
 #[derive(Clone, Debug)]
 pub struct DeliveryReport {
     /// Who reports: usually `Mail Delivery System <postmaster@…>`.

@@ -79,6 +79,13 @@ pub(crate) struct Entity {
 }
 
 /// The tree of a message: ranges, without the octets they point to.
+///
+/// ```
+/// use message::{Message, Structure};
+/// let content = b"Subject: x\r\n\r\nbody";
+/// let structure = Structure::parse(content); // keep it beside the content …
+/// assert_eq!(Message::with_structure(content, &structure).root().body(), b"body");
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Structure {
     /// Every part after its parent, siblings in their order.

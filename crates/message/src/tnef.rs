@@ -12,6 +12,8 @@
 use std::borrow::Cow;
 
 use crate::charset::decode_unlabelled;
+use crate::file_name::safe_file_name;
+use crate::part::{Part, PartKind};
 
 /// Files taken from one container.
 pub const TNEF_FILES_MAX: usize = 1_000;
@@ -27,6 +29,8 @@ const LONG_FILE_NAME: u32 = 0x3707;
 const MIME_TAG: u32 = 0x370E;
 
 /// One file in the container.
+///
+/// Example: [`Part::tnef_files`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TnefFile<'a> {
     /// The name that the sender gave; make it safe before saving.
@@ -35,6 +39,49 @@ pub struct TnefFile<'a> {
     pub content_type: Option<String>,
     /// The octets.
     pub octets: Cow<'a, [u8]>,
+}
+
+impl TnefFile<'_> {
+    /// A name under which it can be saved anywhere.
+    pub fn file_name(&self) -> String {
+        safe_file_name(&self.name)
+    }
+
+    fn into_owned(self) -> TnefFile<'static> {
+        let Self { name, content_type, octets } = self;
+        TnefFile { name, content_type, octets: Cow::Owned(octets.into_owned()) }
+    }
+}
+
+impl<'a> Part<'a> {
+    /// The files in this part, if it is a `winmail.dat`: by its type, or by its first octets
+    /// where it says that it is just octets.
+    ///
+    /// ```
+    /// let container = b"\x78\x9f\x3e\x22\0\0\
+    ///     \x02\x02\x90\x06\x00\x01\0\0\0\0\0\0\
+    ///     \x02\x10\x80\x01\x00\x08\0\0\0cat.txt\0\0\0\
+    ///     \x02\x0f\x80\x06\x00\x03\0\0\0Cat\0\0";
+    /// let content = [b"Content-Type: application/ms-tnef\r\n\r\n", &container[..]].concat();
+    /// let message = message::Message::parse(&content);
+    /// let files = message.root().tnef_files();
+    /// assert_eq!((files[0].file_name().as_str(), &*files[0].octets), ("cat.txt", &b"Cat"[..]));
+    /// ```
+    pub fn tnef_files(&self) -> Vec<TnefFile<'a>> {
+        let content_type = self.content_type();
+        let is_declared = content_type.main() == "application"
+            && matches!(content_type.sub(), "ms-tnef" | "vnd.ms-tnef" | "octet-stream");
+        if self.kind() != PartKind::Leaf || !is_declared {
+            return Vec::new();
+        }
+        match self.decoded() {
+            Cow::Borrowed(octets) => files(octets).unwrap_or_default(),
+            Cow::Owned(octets) => {
+                let files = files(&octets).unwrap_or_default();
+                files.into_iter().map(TnefFile::into_owned).collect()
+            }
+        }
+    }
 }
 
 /// The files in the decoded octets of an application/ms-tnef part; `None` if it is none.

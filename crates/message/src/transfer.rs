@@ -25,6 +25,13 @@ pub mod yenc;
 use crate::defect::DefectCode;
 
 /// Decoded octets, and the first damage.
+///
+/// ```
+/// use message::{DefectCode, transfer::base64};
+/// let decoded = base64::decode_all(b"Q2F0Q2");
+/// let damage = decoded.damage.unwrap();
+/// assert_eq!((damage.code, damage.is_truncation()), (DefectCode::TruncatedBase64, true));
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Decoded {
     /// What could be decoded.
@@ -34,6 +41,8 @@ pub struct Decoded {
 }
 
 /// Where an encoded body is first damaged, and how.
+///
+/// Example: [`Decoded`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Damage {
     /// What is wrong.

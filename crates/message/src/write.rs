@@ -82,6 +82,28 @@ pub struct Draft {
 }
 
 /// A file in a draft.
+///
+/// ```
+/// use message::{Attachment, DateTime, Draft, Mailbox, Message, MessageId};
+/// let now = DateTime::from_unix(1_700_000_000);
+/// let draft = Draft {
+///     from: Mailbox::new("ada@example.org").into(),
+///     date: Some(now),
+///     message_id: Some(MessageId::new(now, 1, "example.org")),
+///     html: Some("<img src=\"cid:cat@example.org\">".to_owned()),
+///     attachments: vec![Attachment {
+///         name: "cat.png".to_owned(),
+///         content_type: "image/png".to_owned(),
+///         octets: b"\x89PNG".to_vec(),
+///         content_id: Some("cat@example.org".to_owned()),
+///     }],
+///     ..Draft::default()
+/// };
+/// let sealed = draft.seal(&mut || 4).unwrap();
+/// let message = Message::parse(sealed.octets());
+/// let picture = message.part_by_url("cid:cat@example.org").unwrap();
+/// assert_eq!(picture.decoded().as_ref(), b"\x89PNG");
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Attachment {
     /// What it is called; empty for no name.
@@ -96,6 +118,11 @@ pub struct Attachment {
 }
 
 /// Why a draft is no message yet.
+///
+/// ```
+/// use message::{Draft, DraftError};
+/// assert_eq!(Draft::default().seal(&mut || 4), Err(DraftError::Missing("From")));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DraftError {
@@ -121,6 +148,14 @@ pub enum DraftError {
 
 /// A complete message: it has From, Date and Message-ID (RFC 5322 §3.6), lines of at most 998
 /// octets, and CRLF at the end of each.
+///
+/// ```
+/// use message::{DraftError, Sealed};
+/// let octets = b"From: a@b\r\nDate: 1 Jan 2026 00:00:00 +0000\r\nMessage-ID: <1@b>\r\n\r\nHi\r\n";
+/// let sealed = Sealed::reopen(octets.to_vec()).unwrap();
+/// assert!(!sealed.is_eight_bit() && !sealed.needs_smtputf8());
+/// assert_eq!(Sealed::reopen(b"From: a@b\r\n\r\n".to_vec()), Err(DraftError::Missing("Date")));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sealed {
     octets: Vec<u8>,

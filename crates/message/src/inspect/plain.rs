@@ -17,6 +17,8 @@ use crate::report::{self, Action, Report};
 const TREE_WIDTH_MAX: usize = 48;
 
 /// Whether lines may be coloured.
+///
+/// Example: [`show`](super::show).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Paint {
     /// Nothing but text.

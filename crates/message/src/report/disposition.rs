@@ -15,6 +15,8 @@ use crate::write::fold::FieldWriter;
 use crate::write::{DraftError, Sealed};
 
 /// What became of a message at its reader (RFC 8098 §3.2.6.2).
+///
+/// Example: [`DispositionReport`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Disposed {
@@ -41,6 +43,8 @@ impl Disposed {
 }
 
 /// Who wanted it (RFC 8098 §3.2.6.1).
+///
+/// Example: [`DispositionReport`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Initiative {
     /// The reader, and the reader allowed this report.
@@ -50,6 +54,31 @@ pub enum Initiative {
 }
 
 /// A disposition report being written.
+///
+/// ```
+/// use message::report::{self, Disposed, DispositionReport, Initiative, Returned};
+/// use message::{DateTime, Mailbox, Message, MessageId};
+/// let now = DateTime::from_unix(1_700_000_000);
+/// let sealed = DispositionReport {
+///     from: Mailbox::new("bob@example.net"),
+///     to: Mailbox::new("ada@example.org"),
+///     subject: "Read: Tea".to_owned(),
+///     date: now,
+///     message_id: MessageId::new(now, 1, "example.net"),
+///     original_message_id: None,
+///     text: "Your message was shown.\n".to_owned(),
+///     reporting_ua: None,
+///     original_recipient: None,
+///     final_recipient: "bob@example.net".to_owned(),
+///     disposed: Disposed::Displayed,
+///     initiative: Initiative::Manual,
+///     error: None,
+///     returned: Returned::Nothing,
+/// };
+/// let sealed = sealed.seal(&mut || 4).unwrap();
+/// let report = report::read(&Message::parse(sealed.octets())).unwrap();
+/// assert_eq!(report.disposition.unwrap().disposed, "displayed");
+/// ```
 #[derive(Clone, Debug)]
 pub struct DispositionReport {
     /// The reader.

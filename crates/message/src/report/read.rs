@@ -22,6 +22,8 @@ use crate::report::{Action, Initiative, bounce};
 pub const RECIPIENTS_MAX: usize = 10_000;
 
 /// What a report is about.
+///
+/// Example: [`Report`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ReportKind {
@@ -45,6 +47,18 @@ impl ReportKind {
 }
 
 /// A report that was read.
+///
+/// ```
+/// use message::report::{self, Action, ReportKind};
+/// let content = b"Content-Type: multipart/report; boundary=x\r\n\r\n--x\r\n\
+///     Content-Type: message/delivery-status\r\n\r\nReporting-MTA: dns; a.test\r\n\r\n\
+///     Final-Recipient: rfc822; b@c.test\r\nAction: delayed\r\nStatus: 4.4.1\r\n\r\n--x--\r\n";
+/// let report = report::read(&message::Message::parse(content)).unwrap();
+/// assert_eq!((report.kind, report.reporting_mta.as_deref()), (ReportKind::Delivery, Some("a.test")));
+/// let recipient = &report.recipients[0];
+/// assert_eq!((recipient.address.as_str(), recipient.action), ("b@c.test", Some(Action::Delayed)));
+/// assert!(!recipient.is_permanent());
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Report {
     /// What it is about.
@@ -125,6 +139,8 @@ impl ReportedDisposition {
 const MODIFIERS_MAX: usize = 100;
 
 /// One recipient of a report that was read.
+///
+/// Example: [`Report`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReportedRecipient {
     /// The address, as the sender knows it if that is said, otherwise the final one.

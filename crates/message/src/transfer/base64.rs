@@ -148,6 +148,16 @@ fn encode_into(octets: &[u8], text: &mut Vec<u8>) {
 }
 
 /// Encodes a body, in lines that end with CRLF.
+///
+/// ```
+/// use message::transfer::base64::Encoder;
+/// let mut encoded = Vec::new();
+/// let mut encoder = Encoder::default();
+/// encoder.feed(b"Ca", &mut encoded);
+/// encoder.feed(b"t", &mut encoded);
+/// encoder.finish(&mut encoded);
+/// assert_eq!(encoded, b"Q2F0\r\n");
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct Encoder {
     /// Less than one line.
@@ -206,6 +216,16 @@ pub fn decode_all(encoded: &[u8]) -> Decoded {
 
 /// Decodes a body in chunks. Line breaks may be anywhere or nowhere; characters that do not
 /// belong to base64 are stepped over.
+///
+/// ```
+/// use message::transfer::base64::Decoder;
+/// let mut decoded = Vec::new();
+/// let mut decoder = Decoder::default();
+/// decoder.feed(b"Q2", &mut decoded);
+/// decoder.feed(b"F0\r\n", &mut decoded);
+/// assert_eq!(decoder.finish(&mut decoded), None);
+/// assert_eq!(decoded, b"Cat");
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct Decoder {
     bits: u32,

@@ -53,6 +53,16 @@ impl Normaliser {
 }
 
 /// Doubles the dots at the start of lines, in chunks of content with CRLF line ends.
+///
+/// ```
+/// use message::transfer::lines::Stuffer;
+/// let mut written = Vec::new();
+/// let mut stuffer = Stuffer::default();
+/// stuffer.feed(b"a\r\n", &mut written);
+/// stuffer.feed(b".b\r\n", &mut written);
+/// stuffer.finish(&mut written);
+/// assert_eq!(written, b"a\r\n..b\r\n.\r\n");
+/// ```
 #[derive(Clone, Debug)]
 pub struct Stuffer {
     /// The last two octets were CRLF, or nothing was read yet.

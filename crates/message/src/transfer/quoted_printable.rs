@@ -12,6 +12,12 @@ use crate::defect::DefectCode;
 const LINE_CHARACTERS_MAX: usize = 76;
 
 /// What line ends in the octets mean.
+///
+/// ```
+/// use message::transfer::quoted_printable::{Mode, encode_all};
+/// assert_eq!(encode_all(b"a\r\n", Mode::Text), b"a\r\n");
+/// assert_eq!(encode_all(b"a\r\n", Mode::Binary), b"a=0D=0A");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
     /// CRLF is a line break and stays one; a lone CR or LF is encoded.
@@ -21,6 +27,16 @@ pub enum Mode {
 }
 
 /// Encodes a body in chunks.
+///
+/// ```
+/// use message::transfer::quoted_printable::{Encoder, Mode};
+/// let mut encoded = Vec::new();
+/// let mut encoder = Encoder::new(Mode::Text);
+/// encoder.feed(b"1=", &mut encoded);
+/// encoder.feed(b"1 ", &mut encoded);
+/// encoder.finish(&mut encoded);
+/// assert_eq!(encoded, b"1=3D1=20");
+/// ```
 #[derive(Clone, Debug)]
 pub struct Encoder {
     mode: Mode,
@@ -115,6 +131,16 @@ pub fn decode_all(encoded: &[u8]) -> Decoded {
 }
 
 /// Decodes a body in chunks. What is no encoding stands for itself.
+///
+/// ```
+/// use message::transfer::quoted_printable::Decoder;
+/// let mut decoded = Vec::new();
+/// let mut decoder = Decoder::default();
+/// decoder.feed(b"caf=C3", &mut decoded);
+/// decoder.feed(b"=A9", &mut decoded);
+/// assert_eq!(decoder.finish(&mut decoded), None);
+/// assert_eq!(decoded, "café".as_bytes());
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct Decoder {
     /// The line that is not complete.

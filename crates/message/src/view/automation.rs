@@ -9,6 +9,8 @@ use crate::lexer::{Lexer, Syntax, Token};
 use crate::message::Message;
 
 /// How a message came to be, as far as its header says.
+///
+/// Example: [`Message::automation`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Automation {

@@ -10,6 +10,8 @@ use crate::address::{AddressList, Mailbox};
 use crate::header::Header;
 
 /// A subject without what replies and lists put around it.
+///
+/// Example: [`BaseSubject::of`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BaseSubject {
     /// What messages of one conversation have in common; compare without regard to case.
@@ -94,6 +96,16 @@ fn without_prefix<'s>(text: &'s str, prefix: &str) -> Option<&'s str> {
 }
 
 /// Whom an answer should go to.
+///
+/// ```
+/// let content = b"From: ada@example.org\r\nTo: bob@example.net, Carl <c@example.com>\r\n\
+///     List-Post: <mailto:tea@example.org>\r\n\r\n";
+/// let message = message::Message::parse(content);
+/// let replies = message.header().reply_addresses();
+/// assert_eq!(replies.authors.mailboxes().next().unwrap().address, "ada@example.org");
+/// assert_eq!(replies.everybody.mailboxes().count(), 3);
+/// assert_eq!(replies.list.unwrap().address, "tea@example.org");
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ReplyAddresses {
     /// For an answer to the authors.

@@ -23,6 +23,8 @@ mod words;
 use std::ops::Range;
 
 /// What a segment of a text is.
+///
+/// Example: [`Letter`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum SegmentKind {
@@ -42,6 +44,8 @@ pub enum SegmentKind {
 }
 
 /// Lines of a text that are one thing.
+///
+/// Example: [`Letter`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Segment {
     /// What they are.

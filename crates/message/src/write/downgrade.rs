@@ -16,6 +16,14 @@ use crate::transfer::quoted_printable::Mode;
 use crate::write::assembly::{encode, has_good_lines, is_seven_bit};
 
 /// Why a message cannot be made 7-bit.
+///
+/// ```
+/// use message::{DowngradeError, Message};
+/// let content = b"Content-Type: multipart/signed; boundary=b\r\n\r\n\
+///     --b\r\nContent-Transfer-Encoding: 8bit\r\n\r\n\xFC\r\n--b--\r\n";
+/// let refused = Message::parse(content).to_seven_bit();
+/// assert_eq!(refused, Err(DowngradeError::Signed("1".to_owned())));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DowngradeError {

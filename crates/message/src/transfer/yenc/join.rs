@@ -56,6 +56,8 @@ struct Part {
 }
 
 /// What parts of a file must agree on.
+///
+/// Example: [`PartRefused`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Claim {
     /// The name of the file.
@@ -81,6 +83,11 @@ impl Claim {
 }
 
 /// Why a part was not taken; what was given before stays good.
+///
+/// ```
+/// use message::transfer::yenc::{Joiner, PartRefused};
+/// assert_eq!(Joiner::default().add(b"a letter"), Err(PartRefused::NotPart));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PartRefused {
     /// There is no `=ybegin` with a name and a size, or no number and place of a part.
@@ -113,6 +120,8 @@ pub enum PartRefused {
 }
 
 /// What is not there of a file.
+///
+/// Example: [`Joiner`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Missing {
     /// Places in the file, counted from 0.
@@ -123,6 +132,11 @@ pub struct Missing {
 }
 
 /// Why the parts do not make a file.
+///
+/// ```
+/// use message::transfer::yenc::{Joiner, NotJoined};
+/// assert_eq!(Joiner::default().join(), Err(NotJoined::Empty));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotJoined {
     /// No part was taken.
