@@ -1,4 +1,4 @@
-//! What people save from a message: parts, and files in texts.
+//! What people save from a message: parts, files in texts, and files in a `winmail.dat`.
 //!
 //! Standards: RFC 8621 §4.1.4 (which parts are attachments).
 //! Not here: writing files (crate `mailbag`).
@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use crate::embedded::EmbeddedFile;
 use crate::message::Message;
 use crate::part::Part;
+use crate::tnef::TnefFile;
 
 /// What has a number in a message and octets of its own.
 ///
@@ -24,6 +25,13 @@ pub enum Piece<'a> {
     Part(Part<'a>),
     /// A file in the text of a part.
     File(EmbeddedFile<'a>),
+    /// A file in a part that is a `winmail.dat`.
+    Packed {
+        /// The number of that part, a slash, and which file in it it is, from 1.
+        id: String,
+        /// The file.
+        file: TnefFile<'a>,
+    },
 }
 
 impl<'a> Piece<'a> {
@@ -32,6 +40,7 @@ impl<'a> Piece<'a> {
         match self {
             Self::Part(part) => part.id(),
             Self::File(file) => file.id().to_owned(),
+            Self::Packed { id, .. } => id.clone(),
         }
     }
 
@@ -40,10 +49,12 @@ impl<'a> Piece<'a> {
         match self {
             Self::Part(part) => part.file_name(),
             Self::File(file) => Some(file.file_name()),
+            Self::Packed { file, .. } => Some(file.file_name()),
         }
     }
 
-    /// The type of a part, the encoding of a file in a text: `text/plain`, `uuencode`.
+    /// The type of a part, the encoding of a file in a text: `text/plain`, `uuencode`,
+    /// `tnef`.
     pub fn form(&self) -> String {
         match self {
             Self::Part(part) => {
@@ -51,6 +62,7 @@ impl<'a> Piece<'a> {
                 format!("{}/{}", content_type.main(), content_type.sub())
             }
             Self::File(file) => file.encoding().as_str().to_owned(),
+            Self::Packed { .. } => "tnef".to_owned(),
         }
     }
 
@@ -59,22 +71,29 @@ impl<'a> Piece<'a> {
         match self {
             Self::Part(part) => part.decoded(),
             Self::File(file) => Cow::Owned(file.decoded().octets),
+            Self::Packed { file, .. } => file.octets.clone(),
         }
     }
 }
 
 impl Message<'_> {
-    /// All that is attached: the [attachments](Self::attachments), then the
-    /// [files in texts](Self::embedded_files).
+    /// All that is attached: the [attachments](Self::attachments), each with the files that are
+    /// [packed](Part::tnef_files) in it, then the [files in texts](Self::embedded_files).
     pub fn attached(&self) -> Vec<Piece<'_>> {
-        let parts = self.attachments().into_iter().map(Piece::Part);
+        let parts = self.attachments().into_iter().flat_map(|part| {
+            let packed = packed(&part);
+            std::iter::once(Piece::Part(part)).chain(packed)
+        });
         parts.chain(self.embedded_files().into_iter().map(Piece::File)).collect()
     }
 
     /// The piece with this [number](Piece::id).
     pub fn piece(&self, id: &str) -> Option<Piece<'_>> {
         let part = self.part(id).map(Piece::Part);
-        part.or_else(|| self.embedded_file(id).map(Piece::File))
+        part.or_else(|| self.embedded_file(id).map(Piece::File)).or_else(|| {
+            let (part, _) = id.split_once('/')?;
+            packed(&self.part(part)?).into_iter().find(|piece| piece.id() == id)
+        })
     }
 
     /// The numbers of all pieces.
@@ -83,14 +102,38 @@ impl Message<'_> {
         for part in self.parts() {
             ids.extend(Some(part.id()).filter(|id| !id.is_empty()));
             ids.extend(part.embedded_files().iter().map(|file| file.id().to_owned()));
+            ids.extend(packed(&part).iter().map(Piece::id));
         }
         ids
     }
 }
 
+fn packed<'a>(part: &Part<'a>) -> Vec<Piece<'a>> {
+    let files = (1..).zip(part.tnef_files());
+    files
+        .map(|(number, file)| Piece::Packed { id: format!("{}/{number}", part.id()), file })
+        .collect()
+}
+
 #[cfg(test)]
 mod tests {
     use crate::Message;
+
+    #[test]
+    fn files_in_a_container_are_attached_too() {
+        let packed = crate::tnef::tests::container(&[("../a.txt", b"hello"), ("b", b"")]);
+        let fields = b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nHi\r\n\
+            --b\r\nContent-Type: application/ms-tnef; name=winmail.dat\r\n\r\n";
+        let content = [fields.as_slice(), &packed, b"\r\n--b--\r\n"].concat();
+        let message = Message::parse(&content);
+        let ids: Vec<_> = message.attached().iter().map(super::Piece::id).collect();
+        assert_eq!(ids, ["2", "2/1", "2/2"]);
+        assert_eq!(message.piece_ids(), ["1", "2", "2/1", "2/2"]);
+        let first = message.piece("2/1").unwrap();
+        let found = (first.file_name(), first.form(), first.octets().into_owned());
+        assert_eq!(found, (Some("a.txt".to_owned()), "tnef".to_owned(), b"hello".to_vec()));
+        assert!(message.piece("2/3").is_none() && message.piece("1/1").is_none());
+    }
 
     #[test]
     fn pieces_are_found_by_their_number() {

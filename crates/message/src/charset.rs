@@ -30,6 +30,12 @@ pub(crate) enum Fidelity {
     Damaged,
 }
 
+/// Octets of Unicode for each decoded octet of a text: the euro sign of windows-1252 is one, and
+/// so is each octet that means nothing. Transfer encodings never make a body longer, but for
+/// uuencode whose lines lost their spaces, which is bounded by the same number; so the text of a
+/// message cannot grow out of hand.
+pub const TEXT_GROWTH_MAX: usize = 3;
+
 /// Decodes text whose charset is called `label`; an empty label means none was given.
 pub(crate) fn decode<'a>(octets: &'a [u8], label: &[u8]) -> Decoded<'a> {
     match find(label) {
@@ -190,7 +196,36 @@ fn base64_value(octet: u8) -> Option<u8> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Fidelity, decode};
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    use super::{Fidelity, TEXT_GROWTH_MAX, decode};
+
+    const NAMES: [&str; 12] = [
+        "",
+        "utf-8",
+        "windows-1252",
+        "koi8-r",
+        "big5",
+        "gb18030",
+        "shift_jis",
+        "euc-kr",
+        "iso-2022-jp",
+        "utf-7",
+        "utf-16le",
+        "unknown",
+    ];
+
+    proptest! {
+        #[test]
+        fn text_grows_no_more_than_its_limit(
+            octets in vec(prop_oneof![any::<u8>(), Just(0x80), Just(0xFF), Just(b'+'), Just(0x1B)], 0..200),
+            name in 0..NAMES.len(),
+        ) {
+            let decoded = decode(&octets, NAMES[name].as_bytes());
+            prop_assert!(decoded.text.len() <= octets.len() * TEXT_GROWTH_MAX, "{:?}", decoded);
+        }
+    }
 
     #[test]
     fn names_are_taken_as_mailers_mean_them() {

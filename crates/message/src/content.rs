@@ -6,6 +6,7 @@
 
 use std::fmt;
 
+use crate::date::DateTime;
 use crate::defect::DefectCode;
 use crate::lexer::{Lexer, Syntax, Token, is_space};
 use crate::parameter::{self, Parameter};
@@ -288,6 +289,24 @@ impl Disposition {
     /// The value of a parameter; its name is given in lower case.
     pub fn parameter(&self, name: &str) -> Option<&str> {
         value_of(&self.parameters, name)
+    }
+
+    /// When the file was made, last changed, or last read, if it is said (RFC 2183 §2.4 to
+    /// §2.6): `creation-date`, `modification-date`, `read-date`.
+    ///
+    /// ```
+    /// let value = b"attachment; modification-date=\"Wed, 12 Feb 1997 16:29:51 -0500\"; size=7";
+    /// let disposition = message::Disposition::parse(value).unwrap();
+    /// assert_eq!(disposition.date("modification-date").unwrap().unix_seconds(), 855_782_991);
+    /// assert_eq!(disposition.size(), Some(7));
+    /// ```
+    pub fn date(&self, name: &str) -> Option<DateTime> {
+        DateTime::parse(self.parameter(name)?).ok()
+    }
+
+    /// About how many octets the file has, if it is said (RFC 2183 §2.7).
+    pub fn size(&self) -> Option<u64> {
+        self.parameter("size")?.trim().parse().ok()
     }
 }
 

@@ -75,7 +75,8 @@ defect_codes! {
     NotAField, "not-a-field", "a header line is not a field";
     /// The body begins without the empty line that ends a header (RFC 5322 §2.1).
     MissingHeaderEnd, "missing-header-end", "no empty line ends the header";
-    /// More than [`FIELDS_MAX`](crate::FIELDS_MAX) fields; the rest of that header is one block.
+    /// More than [`FIELDS_MAX`](crate::FIELDS_MAX) fields, or a header longer than
+    /// [`HEADER_OCTETS_MAX`](crate::HEADER_OCTETS_MAX); the rest of it is one block.
     TooManyFields, "too-many-fields", "there are more header fields than we read";
     /// A field that may occur once occurs again; the first one counts (RFC 5322 §3.6).
     DuplicateField, "duplicate-field", "a field occurs more often than it may";
@@ -131,6 +132,8 @@ defect_codes! {
     WrongYencSize, "wrong-yenc-size", "a yEnc file has another size than it says";
     /// A yEnc file with another CRC-32 than its last line says (yEnc 1.3).
     WrongYencChecksum, "wrong-yenc-checksum", "a yEnc file has another checksum than it says";
+    /// A MIME-Version that is not 1.0 (RFC 2045 §4); the parts are read all the same.
+    BadMimeVersion, "bad-mime-version", "the version of MIME is not 1.0";
     /// A body with another checksum than its Content-MD5 (RFC 1864 §2).
     WrongMd5, "wrong-md5", "a body is not the one that its Content-MD5 was made of";
     /// Octets above 127 in a part that says 7bit (RFC 2045 §2.7).

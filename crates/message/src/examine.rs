@@ -17,7 +17,7 @@ use crate::content::{ContentType, Disposition, TransferEncoding};
 use crate::date::DateTime;
 use crate::defect::{Defect, DefectCode};
 use crate::encoded_word::TextDecoder;
-use crate::header::Field;
+use crate::header::{Field, HeaderSection};
 use crate::message::Message;
 use crate::message_id::MessageId;
 use crate::part::{Part, PartKind};
@@ -132,6 +132,8 @@ impl Examiner<'_> {
             self.note(DefectCode::BadDate, id, value_at);
         } else if is(&IDS) && MessageId::read_one(value).is_none_or(|_| !value.contains(&b'<')) {
             self.note(DefectCode::BadMessageId, id, value_at);
+        } else if is(&["MIME-Version"]) {
+            self.version(value, id, value_at);
         } else if is(&TEXTS) {
             let mut decoder = TextDecoder::default();
             decoder.push_text(value);
@@ -142,6 +144,13 @@ impl Examiner<'_> {
             for code in mime_faults(field) {
                 self.note(code, id, value_at);
             }
+        }
+    }
+
+    fn version(&mut self, value: &[u8], id: &str, value_at: usize) {
+        let field = [b"MIME-Version:", value].concat();
+        if HeaderSection::parse(&field).header().mime_version() != Some((1, 0)) {
+            self.note(DefectCode::BadMimeVersion, id, value_at);
         }
     }
 
@@ -269,6 +278,8 @@ mod tests {
             ("Content-Transfer-Encoding: quoted-printable\r\n\r\n=?\r\n", "bad-quoted-printable", "body"),
             ("Content-Transfer-Encoding: 8bit\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n\u{e4}\r\n", "", "8 bits are allowed"),
             ("\r\n\u{e4}\r\n", "eight-bit-in-7bit text-not-in-charset", "8 bits are not"),
+            ("MIME-Version: 2.0\r\n\r\n", "bad-mime-version", "RFC 2045 §4"),
+            ("MIME-Version: 1.0 (x)\r\n\r\n", "", "a comment"),
             ("To: a@b c\r\n\r\n", "bad-address", "address"),
             ("To: \r\n\r\n", "empty-field", "no address"),
             ("Subject: =?x?q?a\r\n\r\n", "bad-encoded-word", "encoded word"),

@@ -15,8 +15,9 @@ use crate::address::AddressList;
 use crate::content::{ContentType, Disposition, TransferEncoding};
 use crate::date::DateTime;
 use crate::encoded_word::decode_text;
+use crate::lexer::{Lexer, Syntax, Token};
 use crate::message_id::MessageId;
-use crate::structure::{FieldEntry, scan_header};
+use crate::structure::{FieldEntry, field_name, line_at, scan_header};
 
 /// Where the header of a message ends that is still growing: the length of everything up to
 /// and including its empty line, or `None` while there is none yet.
@@ -221,6 +222,20 @@ impl<'a> Header<'a> {
         AddressList(lists.flat_map(|list| list.0).take(crate::ADDRESSES_MAX).collect())
     }
 
+    /// The major and minor number in MIME-Version; comments do not count (RFC 2045 §4). Parts
+    /// are read whatever it says, since many writers forget it.
+    pub fn mime_version(&self) -> Option<(u32, u32)> {
+        let mut lexer = Lexer::new(self.field("MIME-Version")?.raw_value(), Syntax::Parameter);
+        let mut version = Vec::new();
+        lexer.skip_cfws();
+        while let Some(Token::Atom(word)) = lexer.next() {
+            version.extend_from_slice(word); // `1 (a) . (b) 0`
+            lexer.skip_cfws();
+        }
+        let (major, minor) = std::str::from_utf8(&version).ok()?.split_once('.')?;
+        Some((major.parse().ok()?, minor.parse().ok()?))
+    }
+
     /// The Content-Type, if there is one that can be read.
     pub fn content_type(&self) -> Option<ContentType> {
         ContentType::parse(self.field("Content-Type")?.raw_value())
@@ -300,7 +315,9 @@ impl<'a> HeaderSection<'a> {
         let mut octets = Vec::with_capacity(above.len() + self.end + below.len() + 2);
         octets.extend_from_slice(above.as_bytes());
         for field in self.header().fields() {
-            if !removed.iter().any(|name| field.is(name)) {
+            if field.name().is_empty() {
+                keep_lines(field.raw(), removed, &mut octets);
+            } else if !removed.iter().any(|name| field.is(name)) {
                 octets.extend_from_slice(field.raw());
             }
         }
@@ -345,9 +362,29 @@ impl<'a> HeaderSection<'a> {
     }
 }
 
+/// What is no field may be a block of fields that were too many to read: none of those names
+/// stays in it either.
+fn keep_lines(block: &[u8], removed: &[&str], octets: &mut Vec<u8>) {
+    let (mut at, mut is_removed) = (0, false);
+    while at < block.len() {
+        let line = line_at(block, at);
+        at += line.len();
+        if !matches!(line.first(), Some(b' ' | b'\t')) {
+            let name = field_name(line).and_then(|(length, _)| line.get(..length));
+            is_removed = name.is_some_and(|name| {
+                removed.iter().any(|one| name.eq_ignore_ascii_case(one.as_bytes()))
+            });
+        }
+        if !is_removed {
+            octets.extend_from_slice(line);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::{HeaderSection, head_end, head_end_from};
+    use crate::{FIELDS_MAX, HEADER_OCTETS_MAX};
 
     #[test]
     fn the_end_is_found_however_the_content_arrives() {
@@ -383,6 +420,24 @@ mod tests {
     }
 
     #[test]
+    fn the_version_of_mime_is_read() {
+        #[rustfmt::skip]
+        let table = [
+            ("1.0", Some((1, 0)), "RFC 2045 §4"),
+            ("1.(produced by MetaSend Vx.x)0", Some((1, 0)), "RFC 2045 §4: an example there"),
+            ("(produced by MetaSend Vx.x) 1.0", Some((1, 0)), "another"),
+            ("2.0", Some((2, 0)), "not ours"),
+            ("1", None, "no minor number"),
+            ("", None, "nothing"),
+        ];
+        for (value, expected, why) in table {
+            let content = format!("MIME-Version: {value}\r\n\r\n");
+            let section = HeaderSection::parse(content.as_bytes());
+            assert_eq!(section.header().mime_version(), expected, "{why}");
+        }
+    }
+
+    #[test]
     fn rewriting_a_malformed_header_loses_nothing() {
         let head = b"A: b\r\nstray text\r\nmore of it\r\nBcc: c@d\r\n\r\n";
         let section = HeaderSection::parse(head);
@@ -390,6 +445,22 @@ mod tests {
             section.rewritten_content("", &["Bcc"], "Date: x\r\n"),
             b"A: b\r\nDate: x\r\n\r\nstray text\r\nmore of it\r\nBcc: c@d\r\n\r\n"
         );
+    }
+
+    #[test]
+    fn nothing_hides_behind_the_limits() {
+        let many = "A:\r\n".repeat(FIELDS_MAX);
+        let long = format!("A: {}\r\n", "x".repeat(HEADER_OCTETS_MAX));
+        for filler in [many, long] {
+            let content = format!("{filler}Bcc: a@b,\r\n c@d\r\nB: e\r\nbcc: f@g\r\n\r\nbody");
+            let section = HeaderSection::parse(content.as_bytes());
+            let head = &content.as_bytes()[..section.end()];
+            assert_eq!(section.rewritten("", &[], ""), head, "all octets stay");
+            let fields = section.header().fields().filter(|field| field.name().is_empty());
+            assert_eq!(fields.count(), 1, "the rest is one block");
+            let rewritten = section.rewritten("", &["Bcc"], "");
+            assert_eq!(rewritten, format!("{filler}B: e\r\n\r\n").as_bytes());
+        }
     }
 
     #[test]

@@ -28,6 +28,7 @@ use crate::message_id::MessageId;
 use crate::opened::OpenedMessage;
 use crate::part::{Part, PartKind};
 use crate::report::{self, Action, Report};
+use crate::tnef::TnefFile;
 
 pub use self::plain::Paint;
 pub use self::visible::{visible, visible_line};
@@ -266,7 +267,7 @@ impl<'m> PartFacts<'m> {
             size: part.body().len(),
             decoded_size: decoded.len(),
             sha256: (!is_multipart).then(|| hex(&Sha256::digest(&decoded))),
-            files: part.embedded_files().iter().map(FileFacts::new).collect(),
+            files: FileFacts::all(part),
             parts: part.parts().map(|inner| Self::new(&inner, encoded)).collect(),
             message: part.message().map(|inner| Box::new(Self::new(&inner, encoded))),
             opened: match encoded {
@@ -277,7 +278,7 @@ impl<'m> PartFacts<'m> {
     }
 }
 
-/// A file in the text of a part.
+/// A file in the text of a part, or packed in it.
 #[derive(Debug, Serialize)]
 struct FileFacts {
     id: String,
@@ -290,6 +291,24 @@ struct FileFacts {
 }
 
 impl FileFacts {
+    fn all(part: &Part<'_>) -> Vec<Self> {
+        let packed = (1..).zip(part.tnef_files());
+        let packed = packed.map(|(number, file)| Self::packed(part, number, &file));
+        part.embedded_files().iter().map(Self::new).chain(packed).collect()
+    }
+
+    fn packed(part: &Part<'_>, number: usize, file: &TnefFile<'_>) -> Self {
+        Self {
+            id: format!("{}/{number}", part.id()),
+            encoding: "tnef",
+            filename: file.file_name(),
+            size: file.octets.len(),
+            decoded_size: file.octets.len(),
+            sha256: hex(&Sha256::digest(&file.octets)),
+            defect: None,
+        }
+    }
+
     fn new(file: &EmbeddedFile<'_>) -> Self {
         let decoded = file.decoded();
         Self {

@@ -70,6 +70,7 @@ pub use crate::authentication::{
     AuthenticationMethod, AuthenticationProperty, AuthenticationResult, AuthenticationResults,
     AuthenticationVerdict, PROPERTIES_MAX, RESULTS_MAX,
 };
+pub use crate::charset::TEXT_GROWTH_MAX;
 pub use crate::checksum::Integrity;
 pub use crate::content::{ContentType, Disposition, DispositionKind, TransferEncoding};
 pub use crate::date::{DateTime, UnreadableDate};
@@ -87,9 +88,11 @@ pub use crate::parameter::{PARAMETERS_MAX, Parameter};
 pub use crate::part::{Part, PartKind};
 pub use crate::receipt::{RECEIPT_OPTIONS_MAX, ReceiptWish};
 pub use crate::resent::{RESENT_BLOCKS_MAX, Resent};
-pub use crate::structure::{DEFECTS_MAX, DEPTH_MAX, FIELDS_MAX, PARTS_MAX, Structure};
+pub use crate::structure::{
+    DEFECTS_MAX, DEPTH_MAX, FIELDS_MAX, HEADER_OCTETS_MAX, PARTS_MAX, Structure,
+};
 pub use crate::view::{
     Automation, BaseSubject, BodyParts, Letter, ReplyAddresses, Segment, SegmentKind,
 };
 pub use crate::write::downgrade::DowngradeError;
-pub use crate::write::{Attachment, Draft, DraftError, Sealed};
+pub use crate::write::{Attachment, Draft, DraftError, HeaderForm, Sealed};

@@ -30,6 +30,9 @@ pub const DEPTH_MAX: usize = 100;
 pub const PARTS_MAX: usize = 10_000;
 /// Header fields in a message, all parts together; the rest of a header is one block.
 pub const FIELDS_MAX: usize = 100_000;
+/// Octets of one header after which no new field is read; the rest of it is one block. The
+/// longest headers of real mail, with hundreds of Received and ARC fields, have 300 KB.
+pub const HEADER_OCTETS_MAX: usize = 8 << 20;
 /// Defects noted for a message.
 pub const DEFECTS_MAX: usize = 1_000;
 
@@ -153,6 +156,7 @@ pub(crate) fn scan_header(
     delimiter: &mut dyn FnMut(Range<usize>) -> Option<Delimiter>,
 ) -> HeaderScan {
     let first = fields.len();
+    let begun = at;
     let mut fault = None;
     let mut at = at;
     loop {
@@ -185,7 +189,7 @@ pub(crate) fn scan_header(
             }
             fault = fault.or(Some((DefectCode::NotAField, at)));
         }
-        if fields.len() >= FIELDS_MAX {
+        if fields.len() >= FIELDS_MAX || at - begun >= HEADER_OCTETS_MAX {
             fault = Some((DefectCode::TooManyFields, at));
             match fields.get(first..).and_then(<[FieldEntry]>::last) {
                 Some(last) if last.name_octets == 0 => extend_last(fields, end),
@@ -206,7 +210,7 @@ fn extend_last(fields: &mut [FieldEntry], end: usize) {
 }
 
 /// The line that begins at `at`, with its line end; empty at the end of the source.
-fn line_at(source: &[u8], at: usize) -> &[u8] {
+pub(crate) fn line_at(source: &[u8], at: usize) -> &[u8] {
     let rest = source.get(at..).unwrap_or_default();
     match memchr(b'\n', rest) {
         Some(end) => rest.get(..=end).unwrap_or(rest),
@@ -216,7 +220,7 @@ fn line_at(source: &[u8], at: usize) -> &[u8] {
 
 /// Length of the field name that a line begins with, and where the value begins. RFC 5322 §4.5
 /// allows white space before the colon.
-fn field_name(line: &[u8]) -> Option<(usize, usize)> {
+pub(crate) fn field_name(line: &[u8]) -> Option<(usize, usize)> {
     let length = line.iter().position(|octet| !matches!(octet, 33..=57 | 59..=126))?;
     let rest = line.get(length..)?;
     let space = rest.iter().position(|octet| !matches!(octet, b' ' | b'\t'))?;

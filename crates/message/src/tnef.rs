@@ -218,7 +218,7 @@ fn property(reader: &mut Reader<'_>) -> Option<(u32, Option<String>)> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::{ATTACH_OCTETS, ATTACH_RENDDATA, ATTACH_TITLE, SIGNATURE, files};
 
     fn attribute(id: u32, value: &[u8]) -> Vec<u8> {
@@ -226,16 +226,20 @@ mod tests {
         [&[2], &id.to_le_bytes()[..], &length.to_le_bytes(), value, &[0, 0]].concat()
     }
 
+    /// A container with files of these names and octets.
+    pub(crate) fn container(files: &[(&str, &[u8])]) -> Vec<u8> {
+        let mut octets = [SIGNATURE.to_vec(), vec![1, 0]].concat();
+        for (name, content) in files {
+            octets.extend(attribute(ATTACH_RENDDATA, &[0; 14]));
+            octets.extend(attribute(ATTACH_TITLE, format!("{name}\0").as_bytes()));
+            octets.extend(attribute(ATTACH_OCTETS, content));
+        }
+        octets
+    }
+
     #[test]
     fn files_are_taken_out() {
-        let octets = [
-            SIGNATURE.to_vec(),
-            vec![1, 0],
-            attribute(ATTACH_RENDDATA, &[0; 14]),
-            attribute(ATTACH_TITLE, b"a.txt\0"),
-            attribute(ATTACH_OCTETS, b"hello"),
-        ]
-        .concat();
+        let octets = container(&[("a.txt", b"hello")]);
         let found = files(&octets).unwrap();
         assert_eq!(found.len(), 1);
         assert_eq!(

@@ -9,7 +9,7 @@
 //! Nothing that a draft holds can break out of its place: a line break in a field's value, an
 //! address or a file name is an error.
 //!
-//! Standards: RFC 5322 §3.6, RFC 2045, RFC 2046, RFC 2047, RFC 2183, RFC 2231.
+//! Standards: RFC 5322 §3.6, RFC 2045, RFC 2046, RFC 2047, RFC 2183, RFC 2231, RFC 6532.
 //! Not here: who may send as whom (crate `mta`).
 
 pub(crate) mod assembly;
@@ -20,9 +20,11 @@ mod markdown;
 use crate::address::{AddressList, Mailbox};
 use crate::date::DateTime;
 use crate::header::HeaderSection;
+use crate::message::Message;
 use crate::message_id::MessageId;
 use crate::write::assembly::Assembly;
 use crate::write::fold::FieldWriter;
+pub use crate::write::fold::HeaderForm;
 
 /// Longest line of a message, without its CRLF (RFC 5322 §2.1.1).
 pub(crate) const LINE_OCTETS_MAX: usize = 998;
@@ -79,6 +81,8 @@ pub struct Draft {
     pub html: Option<String>,
     /// Files that go with it.
     pub attachments: Vec<Attachment>,
+    /// How letters outside of ASCII are written in headers.
+    pub header_form: HeaderForm,
 }
 
 /// A file in a draft.
@@ -203,10 +207,14 @@ impl Sealed {
         !self.octets.is_ascii()
     }
 
-    /// Whether its header has UTF-8 in it, so that it needs SMTPUTF8 on its way (RFC 6531).
+    /// Whether its header or that of one of its parts has UTF-8 in it, so that it needs SMTPUTF8
+    /// on its way (RFC 6531, RFC 6532 §3).
     pub fn needs_smtputf8(&self) -> bool {
-        let end = HeaderSection::parse(&self.octets).end();
-        !self.octets.get(..end).unwrap_or_default().is_ascii()
+        let message = Message::parse(&self.octets);
+        let mut headers = message.parts().filter(|part| !part.is_enclosed());
+        headers.any(|part| {
+            self.octets.get(part.header_range()).is_some_and(|header| !header.is_ascii())
+        })
     }
 }
 
@@ -235,7 +243,7 @@ impl Draft {
         }
         let date = self.date.ok_or(DraftError::Missing("Date"))?;
         let id = self.message_id.as_ref().ok_or(DraftError::Missing("Message-ID"))?;
-        let mut writer = FieldWriter::default();
+        let mut writer = FieldWriter::with_form(self.header_form);
         writer.addresses("From", &self.from)?;
         if let Some(sender) = &self.sender {
             writer.addresses("Sender", &sender.clone().into())?;
@@ -267,7 +275,7 @@ impl Draft {
                 let html = Assembly::text(html, "html");
                 let mut parts = vec![html];
                 for one in inline {
-                    parts.push(Assembly::attachment(one)?);
+                    parts.push(Assembly::attachment(one, self.header_form)?);
                 }
                 Some(Assembly::multipart_or_only("related; type=\"text/html\"", parts, random))
             }
@@ -285,7 +293,7 @@ impl Draft {
         }
         let mut parts: Vec<_> = letter.into_iter().collect();
         for one in attached {
-            parts.push(Assembly::attachment(one)?);
+            parts.push(Assembly::attachment(one, self.header_form)?);
         }
         Ok(Assembly::multipart("mixed", parts, random))
     }

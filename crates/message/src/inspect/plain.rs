@@ -111,6 +111,17 @@ pub(super) fn tree(message: &Message<'_>, paint: Paint) -> String {
             writeln!(lines, "  {id} \"{name}\"  {size}  {encoding}").ok();
         }
     }
+    for row in &rows {
+        let files = row.part.tnef_files();
+        if !files.is_empty() {
+            writeln!(lines, "packed in {}:", row.id).ok();
+        }
+        for (number, file) in (1..).zip(files) {
+            let id = paint.dye(Ink::Strong, &format!("{}/{number}", row.id));
+            let (name, form) = (visible_line(&file.file_name()), paint.dye(Ink::Faint, "tnef"));
+            writeln!(lines, "  {id} \"{name}\"  {}  {form}", size(file.octets.len())).ok();
+        }
+    }
     // One level is enough: what lies deeper is shown when that part is shown.
     for row in &rows {
         let Some(opened) = row.part.open_encoded() else { continue };

@@ -1,6 +1,6 @@
 //! What belongs together: base subjects, and whom an answer should go to.
 //!
-//! Standards: RFC 5256 §2.1 (base subject), RFC 5322 §3.6.2 (Reply-To), RFC 2369 §3.4
+//! Standards: RFC 5256 §2.1 (base subject) and §3 (references), RFC 5322 §3.6.2 (Reply-To), RFC 2369 §3.4
 //! (List-Post); Mail-Followup-To is a custom.
 //! Not here: building threads.
 
@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 
 use crate::address::{AddressList, Mailbox};
 use crate::header::Header;
+use crate::message_id::MessageId;
 
 /// A subject without what replies and lists put around it.
 ///
@@ -117,6 +118,27 @@ pub struct ReplyAddresses {
 }
 
 impl Header<'_> {
+    /// The messages that this one goes back to, the oldest first, each once and never itself: the
+    /// key of its thread. References counts; where it names nobody, the first id of In-Reply-To
+    /// does (RFC 5256 §3).
+    ///
+    /// ```
+    /// let content = b"Message-ID: <c@x>\r\nIn-Reply-To: <b@x>\r\nReferences: <a@x> <b@x> <a@x>\r\n\r\n";
+    /// let message = message::Message::parse(content);
+    /// let ids: Vec<_> = message.header().ancestors().iter().map(|id| id.to_string()).collect();
+    /// assert_eq!(ids, ["a@x", "b@x"]);
+    /// ```
+    pub fn ancestors(&self) -> Vec<MessageId> {
+        let mut ids = self.references();
+        if ids.is_empty() {
+            ids = self.in_reply_to().into_iter().take(1).collect();
+        }
+        let own = self.message_id();
+        let mut seen = BTreeSet::new();
+        ids.retain(|id| Some(id) != own.as_ref() && seen.insert(id.clone()));
+        ids
+    }
+
     /// Whom an answer should go to. The reader's own addresses are not taken out.
     pub fn reply_addresses(&self) -> ReplyAddresses {
         let mut authors = self.reply_to();
@@ -203,6 +225,25 @@ mod tests {
         ];
         for (header, expected, why) in table {
             assert_eq!(reply(header), expected, "{why}");
+        }
+    }
+
+    #[test]
+    fn ancestors_are_those_of_rfc_5256() {
+        #[rustfmt::skip]
+        let table = [
+            ("", "", "the first of its thread"),
+            ("References: <a@x> <b@x>\r\nIn-Reply-To: <z@x>\r\n", "a@x b@x", "References count"),
+            ("In-Reply-To: <a@x> <b@x>\r\n", "a@x", "without them, the first id"),
+            ("References: nonsense\r\nIn-Reply-To: <a@x>\r\n", "a@x", "or without an id in them"),
+            ("Message-ID: <a@x>\r\nReferences: <a@x> <b@x>\r\n", "b@x", "nobody is his own ancestor"),
+        ];
+        for (fields, expected, why) in table {
+            let content = format!("{fields}\r\n");
+            let section = HeaderSection::parse(content.as_bytes());
+            let ids: Vec<_> =
+                section.header().ancestors().iter().map(ToString::to_string).collect();
+            assert_eq!(ids.join(" "), expected, "{why}");
         }
     }
 }

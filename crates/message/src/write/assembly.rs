@@ -16,7 +16,7 @@ use memchr::{memchr, memmem};
 use crate::content::{ContentType, TransferEncoding};
 use crate::transfer::quoted_printable::Mode;
 use crate::transfer::{base64, quoted_printable};
-use crate::write::fold::FieldWriter;
+use crate::write::fold::{FieldWriter, HeaderForm};
 use crate::write::{Attachment, DraftError, LINE_OCTETS_MAX, Sealed};
 
 /// A part that is ready: its Content- fields and its encoded body.
@@ -47,7 +47,10 @@ impl Assembly {
     }
 
     /// A file.
-    pub(crate) fn attachment(attachment: &Attachment) -> Result<Self, DraftError> {
+    pub(crate) fn attachment(
+        attachment: &Attachment,
+        form: HeaderForm,
+    ) -> Result<Self, DraftError> {
         let declared = match attachment.content_type.as_str() {
             "" => "application/octet-stream",
             declared => declared,
@@ -91,7 +94,7 @@ impl Assembly {
             true => (plain_encoding(&attachment.octets), attachment.octets.clone()),
             false => encode(&attachment.octets, mode),
         };
-        let mut writer = FieldWriter::default();
+        let mut writer = FieldWriter::with_form(form);
         writer.with_parameters("Content-Type", &value, &parameters);
         let kind = if attachment.content_id.is_some() { "inline" } else { "attachment" };
         let name = [("filename", attachment.name.as_str())];
@@ -270,7 +273,7 @@ fn quoted_length(octets: &[u8], mode: Mode) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::{Assembly, has_good_lines, with_crlf};
+    use super::{Assembly, HeaderForm, has_good_lines, with_crlf};
     use crate::Attachment;
 
     #[test]
@@ -308,7 +311,7 @@ mod tests {
         let content_type = "message/rfc822".to_owned();
         let attachment =
             Attachment { content_type, octets: octets.clone(), ..Attachment::default() };
-        let built = Assembly::attachment(&attachment).unwrap();
+        let built = Assembly::attachment(&attachment, HeaderForm::Encoded).unwrap();
         assert!(built.fields.contains("message/rfc822") && built.fields.contains("8bit"));
         assert_eq!(built.octets, octets);
     }
@@ -321,12 +324,16 @@ mod tests {
             ..Attachment::default()
         };
         assert!(
-            Assembly::attachment(&attachment).unwrap().fields.contains("application/octet-stream")
+            Assembly::attachment(&attachment, HeaderForm::Encoded)
+                .unwrap()
+                .fields
+                .contains("application/octet-stream")
         );
         for content_type in ["text", "te xt/plain", "a/b\r\nX: y", "é/x"] {
             let attachment =
                 Attachment { content_type: content_type.to_owned(), ..Attachment::default() };
-            let fields = Assembly::attachment(&attachment).map(|built| built.fields);
+            let fields =
+                Assembly::attachment(&attachment, HeaderForm::Encoded).map(|built| built.fields);
             assert!(
                 fields.as_ref().is_ok_and(|fields| !fields.contains("\r\nX")) || fields.is_err(),
                 "{content_type:?}"

@@ -1,7 +1,7 @@
 //! Writes header fields: folded, and encoded where they must be.
 //!
 //! Standards: RFC 5322 §2.1.1 and §2.2.3 (folding), RFC 2047 (encoded words), RFC 2231
-//! (parameters).
+//! (parameters), RFC 6532 §3 (UTF-8).
 //! Not here: which fields a message has (module `write`).
 
 use crate::address::{AddressList, Addressee, Mailbox, is_atext, quote};
@@ -33,14 +33,45 @@ const OWN_FIELDS: [&str; 12] = [
     "MIME-Version",
 ];
 
+/// How letters outside of ASCII are written in a header.
+///
+/// ```
+/// use message::{DateTime, Draft, HeaderForm, Mailbox, MessageId};
+/// let now = DateTime::from_unix(1_700_000_000);
+/// let draft = Draft {
+///     from: Mailbox::new("ada@example.org").into(),
+///     date: Some(now),
+///     message_id: Some(MessageId::new(now, 1, "example.org")),
+///     subject: "Grüße".to_owned(),
+///     header_form: HeaderForm::Utf8,
+///     ..Draft::default()
+/// };
+/// let sealed = draft.seal(&mut || 4).unwrap();
+/// assert!(sealed.needs_smtputf8());
+/// assert!(String::from_utf8_lossy(sealed.octets()).contains("Subject: Grüße\r\n"));
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum HeaderForm {
+    /// As encoded words (RFC 2047) and encoded parameters (RFC 2231), which pass everywhere.
+    #[default]
+    Encoded,
+    /// As they are (RFC 6532): only for servers with SMTPUTF8.
+    Utf8,
+}
+
 /// Writes fields one after the other.
 #[derive(Debug, Default)]
 pub(crate) struct FieldWriter {
     written: String,
     column: usize,
+    form: HeaderForm,
 }
 
 impl FieldWriter {
+    pub(crate) fn with_form(form: HeaderForm) -> Self {
+        Self { form, ..Self::default() }
+    }
+
     pub(crate) fn finish(self) -> String {
         self.written
     }
@@ -91,7 +122,7 @@ impl FieldWriter {
         let mut run = String::new();
         for word in value.split(' ') {
             // White space between encoded words would vanish, so it is encoded with them.
-            if must_be_encoded(word) || (word.is_empty() && !run.is_empty()) {
+            if self.form.must_encode(word) || (word.is_empty() && !run.is_empty()) {
                 if !run.is_empty() {
                     run.push(' ');
                 }
@@ -234,9 +265,9 @@ impl FieldWriter {
         if name.chars().any(char::is_control) {
             return Err(DraftError::LineBreak(field.to_owned()));
         }
-        if name.trim() != name || name.split(' ').any(must_be_encoded) {
+        if name.trim() != name || name.split(' ').any(|word| self.form.must_encode(word)) {
             self.encoded(name);
-        } else if name.split(' ').all(|word| !word.is_empty() && word.bytes().all(is_atext)) {
+        } else if name.split(' ').all(is_atom) {
             for word in name.split(' ') {
                 self.piece(word, COLUMNS_MAX);
             }
@@ -253,7 +284,7 @@ impl FieldWriter {
         self.begin(name);
         self.piece(value, COLUMNS_MAX);
         for (name, value) in parameters {
-            for piece in parameter(name, value) {
+            for piece in parameter(name, value, self.form) {
                 self.attach(';');
                 self.piece(&piece, COLUMNS_MAX);
             }
@@ -262,11 +293,30 @@ impl FieldWriter {
     }
 }
 
-/// Whether a word cannot stand in a header as it is.
-fn must_be_encoded(word: &str) -> bool {
-    word.len() > WORD_OCTETS_MAX
-        || word.contains("=?")
-        || !word.bytes().all(|octet| octet.is_ascii_graphic())
+impl HeaderForm {
+    /// Whether a word cannot stand in a header as it is.
+    fn must_encode(self, word: &str) -> bool {
+        let may_stand = |sign: char| match self {
+            Self::Encoded => sign.is_ascii_graphic(),
+            Self::Utf8 => sign.is_ascii_graphic() || is_letter(sign),
+        };
+        word.len() > WORD_OCTETS_MAX || word.contains("=?") || !word.chars().all(may_stand)
+    }
+}
+
+/// What RFC 6532 §3.1 lets stand outside of ASCII, but no white space that a reader may take
+/// for the end of a word or line.
+fn is_letter(sign: char) -> bool {
+    !sign.is_ascii() && !sign.is_control() && !sign.is_whitespace()
+}
+
+/// RFC 5322 §3.2.3, with the letters of RFC 6532 §3.2.
+fn is_atom(word: &str) -> bool {
+    let may_stand = |sign: char| match u8::try_from(sign) {
+        Ok(octet) if octet.is_ascii() => is_atext(octet),
+        _ => is_letter(sign),
+    };
+    !word.is_empty() && word.chars().all(may_stand)
 }
 
 /// The encoded words for a text, each complete in itself (RFC 2047 §5).
@@ -319,8 +369,9 @@ fn is_q_literal(octet: u8) -> bool {
 }
 
 /// A parameter as one piece, or as several where it is long.
-fn parameter(name: &str, value: &str) -> Vec<String> {
-    let is_plain = value.bytes().all(|octet| matches!(octet, b' '..=b'~'));
+fn parameter(name: &str, value: &str, form: HeaderForm) -> Vec<String> {
+    let may_stand = |sign| matches!(sign, ' '..='~') || form == HeaderForm::Utf8 && is_letter(sign);
+    let is_plain = value.chars().all(may_stand);
     let columns_left = COLUMNS_MAX - 10 - name.len().min(40);
     if is_plain && value.len() <= columns_left {
         let is_token = !value.is_empty()
@@ -352,7 +403,7 @@ fn parameter(name: &str, value: &str) -> Vec<String> {
 mod tests {
     use proptest::prelude::*;
 
-    use super::{FieldWriter, parameter};
+    use super::{FieldWriter, HeaderForm, parameter};
     use crate::{AddressList, Mailbox, decode_text};
 
     fn text(value: &str) -> String {
@@ -378,6 +429,27 @@ mod tests {
     }
 
     #[test]
+    fn letters_stand_as_they_are_where_smtputf8_carries_them() {
+        #[rustfmt::skip]
+        let table = [
+            ("Grüße an Ada", "Subject: Grüße an Ada\r\n", "RFC 6532 §3.1"),
+            ("a =?b", "Subject: a =?utf-8?b?PT9i?=\r\n", "what looks encoded is encoded"),
+            ("a\u{2028}b ä", "Subject: =?utf-8?q?a=E2=80=A8b?= ä\r\n", "no other line end"),
+        ];
+        for (value, expected, why) in table {
+            let mut writer = FieldWriter::with_form(HeaderForm::Utf8);
+            writer.text("Subject", value).unwrap();
+            let written = writer.finish();
+            assert_eq!(written, expected, "{why}");
+            assert_eq!(decode_text(&written.as_bytes()[8..]), value, "{why}");
+        }
+        let mut writer = FieldWriter::with_form(HeaderForm::Utf8);
+        writer.addresses("To", &Mailbox::named("Jörg", "j@x").into()).unwrap();
+        writer.addresses("Cc", &Mailbox::named("Ö, P.", "p@x").into()).unwrap();
+        assert_eq!(writer.finish(), "To: Jörg <j@x>\r\nCc: \"Ö, P.\" <p@x>\r\n");
+    }
+
+    #[test]
     fn line_breaks_cannot_get_in() {
         let mut writer = FieldWriter::default();
         assert!(writer.text("Subject", "a\r\nBcc: b").is_err());
@@ -392,10 +464,12 @@ mod tests {
 
     #[test]
     fn parameters_take_any_value() {
-        assert_eq!(parameter("name", "a.txt"), ["name=a.txt"]);
-        assert_eq!(parameter("name", "a b.txt"), ["name=\"a b.txt\""]);
-        assert_eq!(parameter("name", "ä.txt"), ["name*=utf-8''%C3%A4.txt"]);
-        let long = parameter("name", &"ä".repeat(40));
+        assert_eq!(parameter("name", "a.txt", HeaderForm::Encoded), ["name=a.txt"]);
+        assert_eq!(parameter("name", "a b.txt", HeaderForm::Encoded), ["name=\"a b.txt\""]);
+        assert_eq!(parameter("name", "ä.txt", HeaderForm::Encoded), ["name*=utf-8''%C3%A4.txt"]);
+        assert_eq!(parameter("name", "ä b.txt", HeaderForm::Utf8), ["name=\"ä b.txt\""]);
+        assert_eq!(parameter("name", "ä\u{85}", HeaderForm::Utf8), ["name*=utf-8''%C3%A4%C2%85"]);
+        let long = parameter("name", &"ä".repeat(40), HeaderForm::Encoded);
         assert!(long.len() > 1 && long.iter().all(|piece| piece.len() < 76), "{long:?}");
     }
 
@@ -408,18 +482,25 @@ mod tests {
                 prop_assert!(line.is_empty() || !line.trim().is_empty());
             }
             let raw = written.strip_prefix("Subject:").unwrap();
+            prop_assert_eq!(decode_text(raw.as_bytes()), value.as_str());
+            let mut writer = FieldWriter::with_form(HeaderForm::Utf8);
+            writer.text("Subject", &value).unwrap();
+            let written = writer.finish();
+            let raw = written.strip_prefix("Subject:").unwrap();
             prop_assert_eq!(decode_text(raw.as_bytes()), value);
         }
 
         #[test]
         fn written_names_are_read_again(name in "( |a|B\\.|ä|日本|\"|\\\\|,|<|>|@|:|=\\?|\\PC){1,30}") {
-            let mut writer = FieldWriter::default();
             let name = name.trim().to_owned();
             let mailbox = Mailbox { name: Some(name).filter(|name| !name.is_empty()), address: "a@b".to_owned() };
-            writer.addresses("To", &mailbox.clone().into()).unwrap();
-            let written = writer.finish();
-            let raw = written.strip_prefix("To:").unwrap();
-            prop_assert_eq!(AddressList::parse(raw.as_bytes()), mailbox.into(), "{}", raw);
+            for form in [HeaderForm::Encoded, HeaderForm::Utf8] {
+                let mut writer = FieldWriter::with_form(form);
+                writer.addresses("To", &mailbox.clone().into()).unwrap();
+                let written = writer.finish();
+                let raw = written.strip_prefix("To:").unwrap();
+                prop_assert_eq!(AddressList::parse(raw.as_bytes()), mailbox.clone().into(), "{}", raw);
+            }
         }
     }
 }

@@ -3,7 +3,7 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use super::{Attachment, Draft, DraftError, Sealed};
+use super::{Attachment, Draft, DraftError, HeaderForm, Sealed};
 use crate::{DateTime, Mailbox, Message};
 
 fn draft() -> Draft {
@@ -22,6 +22,35 @@ fn luck() -> impl FnMut() -> u64 {
     move || {
         next += 1;
         next
+    }
+}
+
+#[test]
+fn smtputf8_is_needed_where_any_own_header_has_utf8() {
+    let ascii = Draft { to: Mailbox::new("j@x").into(), subject: "x".to_owned(), ..draft() };
+    let file = |name: &str, content_type: &str, octets: &[u8]| {
+        vec![Attachment {
+            name: name.to_owned(),
+            content_type: content_type.to_owned(),
+            octets: octets.to_vec(),
+            ..Attachment::default()
+        }]
+    };
+    let utf8 = HeaderForm::Utf8;
+    #[rustfmt::skip]
+    let table = [
+        (ascii.clone(), false, "nothing outside of ASCII"),
+        (Draft { header_form: utf8, ..ascii.clone() }, false, "nothing to write as UTF-8"),
+        (draft(), false, "encoded"),
+        (Draft { header_form: utf8, ..draft() }, true, "a name and a subject"),
+        (Draft { header_form: utf8, attachments: file("ä.txt", "", b"x"), ..ascii.clone() }, true, "a file name"),
+        (Draft { attachments: file("ä.txt", "", b"x"), ..ascii.clone() }, false, "an encoded one"),
+        (Draft { attachments: file("", "message/rfc822", "Subject: ä\r\n\r\n".as_bytes()), ..ascii }, false, "another message's header"),
+    ];
+    for (letter, expected, why) in table {
+        let sealed = letter.seal(&mut luck()).unwrap();
+        assert_eq!(sealed.needs_smtputf8(), expected, "{why}");
+        assert_eq!(Message::parse(sealed.octets()).defects(), [], "{why}");
     }
 }
 
