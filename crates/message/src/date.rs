@@ -121,6 +121,18 @@ impl DateTime {
         format!("{date}T{hour:02}:{minute:02}:{second:02}{sign}{zone_hour:02}:{zone_minute:02}")
     }
 
+    /// As C's `asctime` writes it, in UTC: `Thu Jan  1 00:00:00 1970`.
+    pub(crate) fn to_asctime(self) -> String {
+        let (year, month, day, second) = Self::from_unix(self.seconds).local();
+        let name = |names: &'static [&str], at: i64| {
+            usize::try_from(at).ok().and_then(|at| names.get(at)).copied().unwrap_or("")
+        };
+        let weekday = name(&WEEKDAYS, self.seconds.div_euclid(DAY_SECONDS).rem_euclid(7));
+        let month = name(&MONTHS, month - 1);
+        let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
+        format!("{weekday} {month} {day:>2} {hour:02}:{minute:02}:{second:02} {year:04}")
+    }
+
     fn zone_parts(self) -> (char, u16) {
         (if self.offset_minutes < 0 { '-' } else { '+' }, self.offset_minutes.unsigned_abs())
     }

@@ -49,6 +49,7 @@ pub mod inspect;
 mod lexer;
 mod linked;
 mod list;
+pub mod mbox;
 mod message;
 mod message_id;
 mod opened;

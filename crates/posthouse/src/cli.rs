@@ -23,6 +23,7 @@ mod serve;
 pub(crate) mod table;
 pub(crate) mod timeline;
 mod trace;
+mod transfer;
 mod verify;
 mod visible;
 
@@ -120,6 +121,10 @@ enum Administration {
     Backup(backup::Options),
     /// Bring back everything, an account, a mailbox or a message
     Restore(restore::Options),
+    /// Take an mbox file or a Maildir in
+    Import(transfer::ImportOptions),
+    /// Take an account's messages out, as a Maildir or as mbox files
+    Export(transfer::ExportOptions),
 }
 
 /// How the user can call this program again: as it was called now.
@@ -217,6 +222,8 @@ async fn administer(
         Administration::Verify(verify) => verify::run(&verify, office, output, talk).await,
         Administration::Backup(backup) => backup::run(backup, office, output, talk).await,
         Administration::Restore(restore) => restore::run(restore, office, output, talk).await,
+        Administration::Import(import) => transfer::import(import, office, output, talk).await,
+        Administration::Export(export) => transfer::export(export, office, output, talk).await,
     }
 }
 

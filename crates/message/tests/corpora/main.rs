@@ -13,6 +13,7 @@ mod embedded;
 mod files;
 mod gmime;
 mod mail_parser;
+mod mbox;
 mod mime4j;
 mod python;
 mod quotes;

@@ -11,9 +11,9 @@ use serde::Serialize;
 use store_sqlite::{Generation, generations};
 
 use super::table::count;
-use super::{Office, Output, Talk, backup, verify, visible};
-use crate::archive::{Brought, Left, Part, restore_all};
-use crate::control::{Item, Request};
+use super::{Office, Output, Talk, backup, transfer, verify};
+use crate::archive::{Brought, Part, restore_all};
+use crate::control::Request;
 use crate::failure::{Exit, Failure};
 
 /// What to bring back.
@@ -121,17 +121,8 @@ async fn some(
     output: &mut Output,
     talk: &Talk,
 ) -> Result<Exit, Failure> {
-    let mut told = Brought::default();
-    let show = |item| match item {
-        Item::Left(left) => output.tell(&left, || line(&left)),
-        Item::Brought(brought) => {
-            told = brought;
-            if output.is_json() { output.object(&brought) } else { Ok(()) }
-        }
-        _ => Ok(()),
-    };
     let wanted = part.message.clone();
-    office.list(Request::Restore(Box::new(part)), show).await?;
+    let told = transfer::bring(Request::Restore(Box::new(part)), office, output).await?;
     if let Some(id) = wanted
         && told == Brought::default()
     {
@@ -141,8 +132,4 @@ async fn some(
     let brought = count(told.brought, "message");
     talk.say(format_args!("{brought} brought back, {} were there already", told.present));
     Ok(if told.left == 0 { Exit::Done } else { Exit::Failed })
-}
-
-fn line(left: &Left) -> String {
-    format!("{}: left out: {}", visible(&left.place), visible(&left.reason))
 }

@@ -15,7 +15,7 @@ use store::{
 };
 use store_sqlite::BackupReport;
 
-use crate::archive::{Brought, Left};
+use crate::archive::{Brought, Exported, Left};
 
 /// One piece of an answer.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -45,6 +45,8 @@ pub(crate) enum Item {
     Left(Left),
     /// How many messages are where they shall be.
     Brought(Brought),
+    /// How much was taken out.
+    Exported(Exported),
     /// What was copied.
     BackedUp(BackupReport),
     /// Something wrong in the store.

@@ -97,6 +97,14 @@ pub(crate) async fn perform(
             let brought = archive::restore_part(*part, engine, items).await?;
             items.tell(Item::Brought(brought)).await
         }
+        Request::Import(import) => {
+            let brought = archive::import(*import, engine, items).await?;
+            items.tell(Item::Brought(brought)).await
+        }
+        Request::Export(export) => {
+            let exported = archive::export(*export, engine, items).await?;
+            items.tell(Item::Exported(exported)).await
+        }
         Request::Verify { repair, remove } => {
             let repair = match (repair, remove) {
                 (false, _) => Repair::No,

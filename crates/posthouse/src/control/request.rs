@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use store::{AccountState, DomainRelay, SteerAction, SubmissionId};
 
 use super::search::Wanted;
-use crate::archive::Part;
+use crate::archive::{Export, Import, Part};
 
 /// One thing to do or to tell.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -142,6 +142,10 @@ pub(crate) enum Request {
     },
     /// Bring back messages of an account.
     Restore(Box<Part>),
+    /// Take messages in from files.
+    Import(Box<Import>),
+    /// Take messages out into files.
+    Export(Box<Export>),
     /// Read and check the whole store.
     Verify {
         /// Whether to repair what can be.

@@ -142,3 +142,73 @@ fn the_server_makes_and_proves_backups_by_itself() {
     assert_eq!(said.code, Some(1), "{said:?}");
     assert!(said.out.contains("failed: ") && said.out.contains("another store"), "{said:?}");
 }
+
+/// Bad inputs C09 and C10.
+#[test]
+fn mailboxes_come_from_files_and_go_to_files() {
+    let site = delivered(2);
+    let server = site.serve();
+    site.run(&["export", "anna@example.org", "out"]).done();
+    site.run(&["export", "anna@example.org", "out"]).fails_with(1, "is there already");
+    site.run(&["export", "anna@example.org", "box", "--format", "mbox"]).done();
+    let before = account(&site, "size");
+    for path in ["out", "box/INBOX.mbox"] {
+        let said = site.run(&["import", "anna@example.org", path]);
+        assert!(said.err.contains("0 messages taken in, 2 were there"), "{path}: {said:?}");
+        said.done();
+    }
+    site.run(&["account", "remove", "anna@example.org"]).done();
+    site.run(&["account", "add", "anna@example.org"]).done();
+    site.run(&["import", "anna@example.org", "out"]).done();
+    assert_eq!(account(&site, "size"), before, "every octet");
+
+    let from = "From a@b Thu Jan  1 00:00:10 1970\n";
+    let mbox = format!("junk\n{from}Subject: one\n\n>From x\r\n\n{from}Subject: two\n\ncut of");
+    fs::write(site.path("some.mbox"), mbox).expect("written");
+    let said = site.run(&["import", "anna@example.org", "some.mbox", "--mailbox", "Old"]);
+    assert_eq!(said.code, Some(1), "{said:?}");
+    assert!(said.err.contains("1 message taken in, 0 were there already, 2 left out"), "{said:?}");
+    for words in
+        ["message 0 at 0: left out: it does not begin", "message 2 at 63: left out: the file ends"]
+    {
+        assert!(said.out.contains(words), "{words} in {said:?}");
+    }
+    strange_maildir(&site);
+    let said = site.run(&["import", "anna@example.org", "strange"]);
+    assert!(said.err.contains("2 messages taken in, 0 were there already, 5 left out"), "{said:?}");
+    assert!(!said.out.contains("secret"), "{said:?}");
+    site.run(&["export", "anna@example.org", "again"]).done();
+    let flagged = fs::read_dir(site.path("again/.Entw&APw-rfe/cur")).expect("there");
+    let names: Vec<_> = flagged.map(|one| one.expect("a file").file_name()).collect();
+    assert!(names.len() == 1 && names[0].to_string_lossy().ends_with(":2,FS"), "{names:?}");
+    let old = fs::read_to_string(
+        site.path("again/.Old/cur")
+            .read_dir()
+            .expect("there")
+            .next()
+            .expect("one")
+            .expect("a file")
+            .path(),
+    );
+    assert_eq!(old.expect("text"), "Subject: one\n\nFrom x\n");
+    assert_eq!(server.end(), Some(0));
+    site.run(&["verify"]).done();
+    site.run(&["import", "anna@example.org", "box"]).fails_with(1, "it is no Maildir");
+}
+
+/// A Maildir with two messages, and much that is none.
+fn strange_maildir(site: &Site) {
+    for folder in ["strange/cur", "strange/new", "strange/tmp", "strange/.Entw&APw-rfe/cur"] {
+        fs::create_dir_all(site.path(folder)).expect("made");
+    }
+    let letter = "Subject: hello\n\nhi\n";
+    fs::write(site.path("strange/new/1.strange \u{fffd} name"), letter).expect("written");
+    fs::write(site.path("strange/.Entw&APw-rfe/cur/2:2,FS"), letter).expect("written");
+    fs::write(site.path("strange/cur/empty"), "").expect("written");
+    fs::write(site.path("secret"), "Subject: a secret\n\n").expect("written");
+    std::os::unix::fs::symlink(site.path("secret"), site.path("strange/cur/link")).expect("linked");
+    fs::create_dir(site.path("strange/cur/folder")).expect("made");
+    std::os::unix::fs::symlink(site.path("out"), site.path("strange/.Link")).expect("linked");
+    nix::unistd::mkfifo(&site.path("strange/cur/fifo"), nix::sys::stat::Mode::S_IRWXU)
+        .expect("made");
+}
