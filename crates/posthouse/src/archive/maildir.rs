@@ -3,7 +3,7 @@
 //! Mailboxes beside INBOX are folders whose names begin with a dot (Maildir++), with dots between
 //! levels and other letters than ASCII as IMAP's old names have them.
 //!
-//! Standards: <https://cr.yp.to/proto/maildir.html>; RFC 3501 §5.1.3 (modified UTF-7).
+//! Standards: <https://cr.yp.to/proto/maildir.html>; RFC 9051 §A.1 (modified UTF-7, IMAP4rev1's names).
 //! Not here: reading and writing the files (`import`, `export`).
 
 use store::{Flag, Flags, INBOX};
@@ -150,8 +150,8 @@ mod tests {
             ("INBOX", "", "the Maildir itself"),
             ("Sent", ".Sent", "a plain name"),
             ("Work/Projects", ".Work.Projects", "levels"),
-            ("Entwürfe", ".Entw&APw-rfe", "RFC 3501 §5.1.3"),
-            ("~peter/mail/台北/日本語", ".~peter.mail.&U,BTFw-.&ZeVnLIqe-", "RFC 3501 §5.1.3's own"),
+            ("Entwürfe", ".Entw&APw-rfe", "RFC 9051 §A.1"),
+            ("~peter/mail/台北/日本語", ".~peter.mail.&U,BTFw-.&ZeVnLIqe-", "RFC 9051 §A.1's own"),
             ("R&D", ".R&-D", "an ampersand"),
             ("😀", ".&2D3eAA-", "a surrogate pair"),
         ];
