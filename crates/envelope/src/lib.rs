@@ -94,4 +94,6 @@ pub enum BodyType {
     SevenBit,
     /// `BODY=8BITMIME`.
     EightBitMime,
+    /// `BODY=BINARYMIME`: not made of lines (RFC 3030 §3).
+    BinaryMime,
 }

@@ -107,6 +107,7 @@ impl Submitter {
                 TlsMode::Implicit | TlsMode::Starttls => AuthInClear::Refused,
             },
             line_ends: LineEnds::Refuse,
+            ..Config::default()
         };
         let session = Session::new(config);
         let mut submitter = Self { link, session, world: world.clone(), transcript: Vec::new() };

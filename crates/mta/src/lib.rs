@@ -27,6 +27,7 @@ mod words;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -118,7 +119,7 @@ pub struct OutboundConfig {
     /// Source addresses; one of the target's family is used.
     pub bind: Vec<IpAddr>,
     /// Domains that go to a fixed host instead of their MX.
-    pub routes: BTreeMap<Domain, Route>,
+    pub routes: BTreeMap<Domain, NextHop>,
     /// The host that everything goes to which has no route of its own.
     pub relay: Option<Relay>,
 }
@@ -142,6 +143,17 @@ pub enum PrivateTargets {
     Refused,
     /// Yes: for rehearsals and closed networks.
     Allowed,
+}
+
+/// Where a domain's mail goes instead of its MX.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NextHop {
+    /// To another server.
+    Smtp(Route),
+    /// To a server that puts it into mailboxes (RFC 2033).
+    Lmtp(Route),
+    /// To such a program on this machine, whose socket is a file.
+    LmtpFile(PathBuf),
 }
 
 /// A fixed host.

@@ -10,11 +10,10 @@ mod conversation;
 mod pool;
 mod told;
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use envelope::Envelope;
-use platform::Shutdown;
+use platform::{Endpoint, Shutdown};
 use smtp::client::TlsPolicy;
 use store::{Attempt, MessageId};
 
@@ -82,11 +81,15 @@ pub(crate) enum Ending {
 pub(crate) async fn attempt(
     mta: &Mta,
     host: &Host,
-    address: SocketAddr,
+    address: &Endpoint,
     cargo: &Cargo<'_>,
 ) -> Tried {
-    let first =
-        if tls_required(mta, host.kind) { TlsPolicy::Required } else { TlsPolicy::Opportunistic };
+    let first = match address {
+        _ if tls_required(mta, host.kind) => TlsPolicy::Required,
+        Endpoint::Tcp(_) => TlsPolicy::Opportunistic,
+        // Nobody listens in between, and a file's name proves nothing.
+        Endpoint::File(_) => TlsPolicy::Never,
+    };
     let mut transcript = String::new();
     let began_at = mta.now();
     let conversation = Conversation::new(mta, host, address, cargo, first, &mut transcript);
@@ -113,7 +116,7 @@ pub(crate) async fn attempt(
             began_at,
             ended_at: mta.now(),
             host: host.name.clone(),
-            address: Some(address.ip()),
+            address: address.ip(),
             port: address.port(),
             tls: talked.tls,
             result,

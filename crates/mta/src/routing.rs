@@ -7,17 +7,18 @@
 //!   host ─▶ addresses, IPv6 first, without private ones; one that is ours is our preference
 //! ```
 //!
-//! Standards: RFC 5321 §5.1 (MX look-up), RFC 7505 (null MX), RFC 5321 §4.1.3 (literals).
+//! Standards: RFC 5321 §5.1 (MX look-up), RFC 7505 (null MX), RFC 5321 §4.1.3 (literals),
+//! RFC 2033 §5 (LMTP: only to hosts that an operator names).
 //! Not here: DNS packets (crate `dns`), what is said to a host (`relay`).
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use dns::{DnsError, Mx};
 use envelope::{Domain, EnhancedStatus};
-use platform::Random;
+use platform::{Endpoint, Random};
 use store::DomainRelay;
 
-use crate::{Mta, PrivateTargets, RelayTls, Route};
+use crate::{Mta, NextHop, PrivateTargets, RelayTls, Route};
 
 /// Most hosts that are tried for a domain in one attempt (RFC 5321 §5.1 asks for two at least).
 pub const HOSTS_MAX: usize = 20;
@@ -30,7 +31,7 @@ pub struct Host {
     /// Its name, as the MX record or route gives it.
     pub name: String,
     /// Where it listens, in the order of trying.
-    pub addresses: Vec<SocketAddr>,
+    pub addresses: Vec<Endpoint>,
     /// What kind of host it is.
     pub kind: HostKind,
 }
@@ -42,6 +43,8 @@ pub enum HostKind {
     Exchanger,
     /// Our smart host.
     SmartHost,
+    /// A server that puts mail into mailboxes, by LMTP.
+    Lmtp,
 }
 
 /// Why there is no host to try.
@@ -85,7 +88,18 @@ pub(crate) async fn route(mta: &Mta, domain: &Domain) -> Result<Plan, NoRoute> {
         None => {}
     }
     if let Some(route) = outbound.routes.get(domain) {
-        return fixed(mta, domain, route, HostKind::Exchanger).await;
+        return match route {
+            NextHop::Smtp(route) => fixed(mta, domain, route, HostKind::Exchanger).await,
+            NextHop::Lmtp(route) => fixed(mta, domain, route, HostKind::Lmtp).await,
+            NextHop::LmtpFile(socket) => Ok(Plan {
+                hosts: vec![Host {
+                    name: socket.display().to_string(),
+                    addresses: vec![Endpoint::File(socket.clone())],
+                    kind: HostKind::Lmtp,
+                }],
+                missing: None,
+            }),
+        };
     }
     if let Some(relay) = &outbound.relay {
         return fixed(mta, domain, &relay.route, HostKind::SmartHost).await;
@@ -138,7 +152,7 @@ fn plan(mta: &Mta, domain: &Domain, found: Vec<Found>) -> Result<Plan, NoRoute> 
                 private |= addresses.len() < before;
                 let addresses: Vec<_> = addresses
                     .into_iter()
-                    .map(|ip| SocketAddr::new(ip, outbound.port))
+                    .map(|ip| Endpoint::Tcp(SocketAddr::new(ip, outbound.port)))
                     .take(ADDRESSES_MAX)
                     .collect();
                 if !addresses.is_empty() {
@@ -238,7 +252,8 @@ async fn fixed(mta: &Mta, domain: &Domain, route: &Route, kind: HostKind) -> Res
     if targets.is_empty() {
         return Err(wrong(&"it has no address"));
     }
-    let host = Host { name: route.host.clone(), addresses: targets, kind };
+    let addresses = targets.into_iter().map(Endpoint::Tcp).collect();
+    let host = Host { name: route.host.clone(), addresses, kind };
     Ok(Plan { hosts: vec![host], missing: None })
 }
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 
 use crate::clock::{Clock, TimedOut, within};
-use crate::net::{Net, Stream, linger, read_once};
+use crate::net::{Endpoint, Net, Stream, linger, read_once};
 use crate::tls::{ClientTls, Side, TlsError, TlsFacts, enter_tls};
 
 /// Why something with a connection failed. It may pass, so it is worth trying again; only for
@@ -49,7 +49,7 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// Connects to `to`, from our own address `from` when one is given.
+    /// Connects to `to`, by TCP from our own address `from` when one is given.
     ///
     /// # Errors
     ///
@@ -58,10 +58,15 @@ impl Connection {
         net: &dyn Net,
         clock: Arc<dyn Clock>,
         from: Option<IpAddr>,
-        to: SocketAddr,
+        to: impl Into<Endpoint>,
         within: Duration,
     ) -> Result<Self, ConnectionError> {
-        let stream = limited(&*clock, within, net.connect(from, to)).await?;
+        let to = to.into();
+        let connecting = match &to {
+            Endpoint::Tcp(address) => net.connect(from, *address),
+            Endpoint::File(path) => net.connect_file(path),
+        };
+        let stream = limited(&*clock, within, connecting).await?;
         Ok(Self { peer: stream.peer(), local: stream.local(), stream: Some(stream), clock })
     }
 

@@ -30,7 +30,7 @@ pub use clock::{Clock, Pause, SystemClock, Timestamp};
 pub use connection::{Connection, ConnectionError};
 pub use disk::{Disk, DiskFile, FolderLock, LockError, RealDisk};
 pub use drive::{Drive, Ended, Interrupt, Next, Pump, PumpLimits, Start, serve};
-pub use net::{BoxFuture, Datagram, Listener, Net, Stream, TokioNet, own_addresses};
+pub use net::{BoxFuture, Datagram, Endpoint, Listener, Net, Stream, TokioNet, own_addresses};
 pub use random::{Random, SystemRandom};
 pub use shutdown::Shutdown;
 pub use task::Task;

@@ -3,6 +3,7 @@
 //! Not here: names (crate `dns`), TLS ([`tls`](crate::tls)), limits for connections
 //! ([`accept`](crate::accept)).
 
+mod endpoint;
 mod tokio;
 
 use std::fmt;
@@ -10,12 +11,14 @@ use std::future::poll_fn;
 use std::io;
 use std::mem::MaybeUninit;
 use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
 use std::pin::Pin;
 use std::task::{Poll, ready};
 use std::time::Duration;
 
 use ::tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 
+pub use self::endpoint::Endpoint;
 pub use self::tokio::{LISTEN_BACKLOG, TokioNet, own_addresses};
 use crate::clock::{Clock, within};
 
@@ -24,10 +27,10 @@ pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// A connection of octets in both directions.
 pub trait Stream: AsyncRead + AsyncWrite + Unpin + Send + Sync {
-    /// The other end.
+    /// The other end. For a socket that is a file: loopback with port 0.
     fn peer(&self) -> SocketAddr;
 
-    /// Our end.
+    /// Our end; the same holds for it.
     fn local(&self) -> SocketAddr;
 }
 
@@ -72,6 +75,13 @@ pub trait Net: Send + Sync + fmt::Debug + 'static {
         from: Option<IpAddr>,
         to: SocketAddr,
     ) -> BoxFuture<'_, io::Result<Box<dyn Stream>>>;
+
+    /// Connects to a program on this machine, whose socket is a file. A network without files
+    /// has none.
+    fn connect_file<'a>(&'a self, socket: &'a Path) -> BoxFuture<'a, io::Result<Box<dyn Stream>>> {
+        let what = format!("{}: this network has no sockets that are files", socket.display());
+        Box::pin(async move { Err(io::Error::new(io::ErrorKind::Unsupported, what)) })
+    }
 
     /// Opens a socket for datagrams; port 0 lets the system choose one.
     fn datagram(&self, at: SocketAddr) -> BoxFuture<'_, io::Result<Box<dyn Datagram>>>;

@@ -12,12 +12,13 @@
 //! A reply that does not fit its command is a temporary failure and ends the session: after it
 //! we cannot know which reply belongs to which command.
 //!
-//! Standards: RFC 5321 §4.1.4 (order), §4.3.2 (replies), RFC 2920 §3.1 (pipelining),
-//! RFC 3207 §4 (STARTTLS).
+//! Standards: RFC 5321 §4.1.4 (order), §4.3.2 (replies), RFC 2033 (LMTP), RFC 2920 §3.1
+//! (pipelining), RFC 3207 §4 (STARTTLS).
 //! Not here: which host, and when again (crate `mta`); TLS and timers (crate `platform`).
 
 mod capabilities;
 mod config;
+mod content;
 mod event;
 mod login;
 mod replies;
@@ -29,15 +30,15 @@ use std::time::Duration;
 
 pub use crate::AuthInClear;
 pub use capabilities::{Capabilities, Size};
-pub use config::{Config, TlsPolicy};
+pub use config::{Config, Protocol, TlsPolicy};
 pub use event::{Ending, Event, Fault, Interrupt, Outcome, Stage, Verdict};
 pub use replies::ReplyError;
 pub use transcript::{Entry, Speaker};
 
+use self::content::Framing;
 use self::replies::Partial;
 use self::transaction::Transaction;
 use self::transcript::Transcript;
-use crate::dots::Stuffer;
 use crate::input::{Input, Line};
 use crate::limits;
 use crate::reply::Reply;
@@ -75,7 +76,7 @@ enum Phase {
     Login,
     /// MAIL, RCPT or DATA, as the transaction counts them.
     Envelope,
-    Content(Stuffer),
+    Content(Framing),
     ContentEnd,
     Rset,
     Quit,
@@ -270,11 +271,12 @@ impl Session {
                 self.capabilities = Capabilities::from_reply(&reply);
                 self.choose_tls();
             }
-            Phase::Ehlo if reply.is_permanent() => {
+            // RFC 2033 §4.1: there is no older greeting to go back to.
+            Phase::Ehlo if reply.is_permanent() && self.config.protocol == Protocol::Smtp => {
                 self.command_with_hello("HELO");
                 self.phase = Phase::Helo;
             }
-            Phase::Ehlo if reply.is_temporary() => self.leave(reply),
+            Phase::Ehlo if !reply.is_positive() => self.leave(reply),
             Phase::Helo if reply.code() == 250 => self.choose_tls(),
             Phase::StartTls => self.start_tls_reply(reply),
             Phase::Login => self.login_reply(reply),
@@ -298,7 +300,10 @@ impl Session {
     }
 
     fn say_hello(&mut self) {
-        self.command_with_hello("EHLO");
+        self.command_with_hello(match self.config.protocol {
+            Protocol::Smtp => "EHLO",
+            Protocol::Lmtp => "LHLO",
+        });
         self.phase = Phase::Ehlo;
     }
 

@@ -37,7 +37,7 @@ pub use event::{Answer, Event, Fault, ForwardPath, Hello, Interrupt, Recipient, 
 
 use self::bdat::{Chunk, Unwanted};
 use self::command::{TLS_HELLO, Verb};
-use self::content::Content;
+use self::content::{Content, Lines};
 use self::path::Letters;
 use self::penalty::Penalty;
 use crate::input::{Input, Line};
@@ -88,7 +88,7 @@ enum Question {
     Connect,
     Hello(Greeting),
     Login,
-    Sender(Letters),
+    Sender(Letters, Lines),
     Recipient,
     ContentBegins,
     ContentEnds,
@@ -107,6 +107,8 @@ enum Greeting {
 struct Transaction {
     /// What its addresses may be written in.
     letters: Letters,
+    /// What its content is made of.
+    lines: Lines,
     accepted: usize,
     refused: usize,
     /// The chunk of a first BDAT, while the caller decides.
@@ -381,8 +383,8 @@ impl Session {
                 self.say(&reply);
                 return;
             }
-            Question::Sender(letters) => {
-                self.transaction = Some(Transaction { letters, ..Transaction::default() });
+            Question::Sender(letters, lines) => {
+                self.transaction = Some(Transaction { letters, lines, ..Transaction::default() });
                 said(250, EnhancedStatus::new(2, 1, 0), "Sender ok")
             }
             Question::Recipient => {
@@ -392,8 +394,9 @@ impl Session {
             Question::ContentBegins => {
                 let Some(transaction) = &mut self.transaction else { return };
                 let chunk = transaction.first_chunk.take();
-                transaction.content =
-                    Some(chunk.map_or_else(Content::with_dots, Content::in_chunks));
+                let lines = transaction.lines;
+                let in_chunks = |chunk| Content::in_chunks(chunk, lines);
+                transaction.content = Some(chunk.map_or_else(Content::with_dots, in_chunks));
                 self.phase = Phase::Content;
                 if chunk.is_some() {
                     // The client listens only at the end of its chunk.

@@ -1,7 +1,7 @@
 //! The words that stand for closed sets of values in text columns.
 //!
-//! Standards: RFC 3461 §4.3 (RET), RFC 6152 §2 (BODY), RFC 6154 §2 (special use), RFC 6710 §5
-//! (levels of priority).
+//! Standards: RFC 3461 §4.3 (RET), RFC 6152 §2 and RFC 3030 §3 (BODY), RFC 6154 §2 (special use),
+//! RFC 6710 §5 (levels of priority).
 //! Not here: recipient states, which know their names themselves.
 
 use std::collections::BTreeSet;
@@ -24,17 +24,19 @@ pub(crate) fn to_ret(word: &str) -> Option<Return> {
     [Return::Full, Return::Headers].into_iter().find(|known| ret(*known) == word)
 }
 
-/// BODY as RFC 6152 §2 writes it; `None` where nothing was said.
+/// BODY as RFC 6152 §2 and RFC 3030 §3 write it; `None` where nothing was said.
 pub(crate) fn body(body: BodyType) -> Option<&'static str> {
     match body {
         BodyType::EightBitMime => Some("8BITMIME"),
+        BodyType::BinaryMime => Some("BINARYMIME"),
         _ => None,
     }
 }
 
 /// Reads [`body`].
 pub(crate) fn to_body(word: Option<&str>) -> BodyType {
-    if word.is_some() { BodyType::EightBitMime } else { BodyType::SevenBit }
+    let types = [BodyType::SevenBit, BodyType::EightBitMime, BodyType::BinaryMime];
+    types.into_iter().find(|known| body(*known) == word).unwrap_or(BodyType::EightBitMime)
 }
 
 const ROLES: [(MailboxRole, &str); 7] = [

@@ -88,7 +88,9 @@ pub(super) async fn settle(
 async fn returned(mta: &Mta, summary: &Summary) -> Returned {
     match read_back(mta, summary).await {
         Ok(octets) => {
+            // A notice is made of lines, which binary content is not.
             let whole = summary.ret == Some(envelope::Return::Full)
+                && summary.body != envelope::BodyType::BinaryMime
                 && u64::try_from(octets.len()) == Ok(summary.octets);
             if whole {
                 return Returned::Message(octets);

@@ -241,7 +241,7 @@ impl Work {
         let deadline = mta.world.clock.monotonic().saturating_add(TALK_MAX);
         let mut targets = Vec::new();
         for host in &plan.hosts {
-            targets.extend(host.addresses.iter().map(|address| (host, *address)));
+            targets.extend(host.addresses.iter().map(|address| (host, address)));
         }
         targets.truncate(ADDRESSES_MAX);
         let mut conversations = 0;

@@ -47,6 +47,8 @@ pub(super) struct Incoming {
     spool: Box<dyn Spool>,
     head: Vec<u8>,
     head_ended: bool,
+    /// Whether the header's lines are still to be looked at.
+    minds_lines: bool,
     keep: Keep,
     /// The beginning of the body, where a report may be.
     body: Vec<u8>,
@@ -105,12 +107,19 @@ impl Incoming {
             spool,
             head: Vec::new(),
             head_ended: false,
+            minds_lines: false,
             keep,
             body: Vec::new(),
             facts: Facts::default(),
             share: mta.looked_at.share(),
             announcement: mta.world.store.announce(),
         })
+    }
+
+    /// The content is binary: what the session sees to otherwise is seen to here, for the header
+    /// (RFC 3030 §3).
+    pub(super) fn mind_lines(&mut self) {
+        self.minds_lines = true;
     }
 
     /// Takes the next piece.
@@ -168,6 +177,9 @@ impl Incoming {
     /// The head is known: checks it and, on submission, completes it.
     fn end_head(&mut self, reception: &Reception, login: Option<&Login>) -> Result<(), Reply> {
         self.head_ended = true;
+        if self.minds_lines && !has_whole_lines(&self.head) {
+            return Err(reply::bare_line_end());
+        }
         if self.head.starts_with(b" ") || self.head.starts_with(b"\t") {
             return Err(reply::continues_nothing());
         }
@@ -230,4 +242,14 @@ impl Incoming {
             announcement: self.announcement,
         })
     }
+}
+
+/// Whether each CR and LF is part of a CRLF; one at the end may be cut.
+fn has_whole_lines(octets: &[u8]) -> bool {
+    let mut after_cr = false;
+    octets.iter().all(|octet| {
+        let fits = after_cr == (*octet == b'\n');
+        after_cr = *octet == b'\r';
+        fits
+    })
 }

@@ -80,6 +80,12 @@ pub(super) fn continues_nothing() -> Reply {
     Reply::new(550, EnhancedStatus::new(5, 6, 0), text)
 }
 
+/// Binary content too has a header, and that is made of lines (RFC 3030 §3).
+pub(super) fn bare_line_end() -> Reply {
+    let text = "The header has a bare CR or LF; its lines must end in CRLF";
+    Reply::new(550, EnhancedStatus::new(5, 6, 0), text)
+}
+
 pub(super) fn loops() -> Reply {
     Reply::new(554, EnhancedStatus::new(5, 4, 6), "This message goes in circles: too many hops")
 }

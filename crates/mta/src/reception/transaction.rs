@@ -10,7 +10,7 @@
 use std::sync::Arc;
 
 use directory::Login;
-use envelope::{EnhancedStatus, Recipient};
+use envelope::{BodyType, EnhancedStatus, Recipient};
 use smtp::Reply;
 use smtp::server::{self, Answer};
 use store::{
@@ -120,7 +120,10 @@ impl SmtpDrive {
             at,
         });
         let keep = transaction.keep();
-        let incoming = Incoming::new(&self.reception, (id, at), &received, keep)?;
+        let mut incoming = Incoming::new(&self.reception, (id, at), &received, keep)?;
+        if transaction.sender.body == BodyType::BinaryMime {
+            incoming.mind_lines();
+        }
         transaction.stage = Stage::Content(Box::new(Open { incoming, received }));
         Ok(())
     }

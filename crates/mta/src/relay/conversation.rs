@@ -1,6 +1,6 @@
 //! What is said to a host, and what it answers.
 //!
-//! Standards: RFC 5321 §3.3, §4.5.3.2 (timeouts), RFC 3207 (STARTTLS), RFC 6152 §3 (8-bit
+//! Standards: RFC 5321 §3.3, §4.5.3.2 (timeouts), RFC 2033 (LMTP), RFC 3207 (STARTTLS), RFC 6152 §3 (8-bit
 //! content), RFC 4954 (login at a smart host).
 //! Not here: the syntax (crate `smtp`), what a server can take (`fit`), what follows from an
 //! answer (`queue`).
@@ -8,17 +8,17 @@
 mod fit;
 
 use std::future::pending;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use envelope::EnhancedStatus;
-use platform::{ClientTls, Connection, ConnectionError};
+use platform::{ClientTls, Connection, ConnectionError, Endpoint};
 use sasl::Mechanism;
 use smtp::LineEnds;
 use smtp::client::{
-    self, Event, Fault, Interrupt, Outcome, Session, Speaker, Stage, TlsPolicy, Verdict,
+    self, Event, Fault, Interrupt, Outcome, Protocol, Session, Speaker, Stage, TlsPolicy, Verdict,
 };
 use store::{StoreError, TlsRecord};
 
@@ -58,7 +58,7 @@ pub(super) struct Talked {
 pub(super) struct Conversation<'a> {
     mta: &'a Mta,
     host: &'a Host,
-    address: SocketAddr,
+    address: &'a Endpoint,
     cargo: &'a Cargo<'a>,
     session: Session,
     transcript: &'a mut String,
@@ -93,13 +93,17 @@ impl<'a> Conversation<'a> {
     pub(super) fn new(
         mta: &'a Mta,
         host: &'a Host,
-        address: SocketAddr,
+        address: &'a Endpoint,
         cargo: &'a Cargo<'a>,
         tls: TlsPolicy,
         transcript: &'a mut String,
     ) -> Self {
         let config = client::Config {
             hello: mta.config.hostname.to_string(),
+            protocol: match host.kind {
+                HostKind::Exchanger | HostKind::SmartHost => Protocol::Smtp,
+                HostKind::Lmtp => Protocol::Lmtp,
+            },
             tls,
             // What was imported may have other line ends; on the wire there is only CRLF.
             line_ends: LineEnds::Normalise,
@@ -138,7 +142,7 @@ impl<'a> Conversation<'a> {
     /// Whom the connection leads to.
     pub(super) fn key(&self) -> Key {
         Key {
-            address: self.address,
+            address: self.address.clone(),
             host: self.host.name.clone(),
             kind: self.host.kind,
             from: self.source(),
@@ -179,7 +183,7 @@ impl<'a> Conversation<'a> {
             world.net.as_ref(),
             Arc::clone(&world.clock),
             from,
-            self.address,
+            self.address.clone(),
             connect_timeout(self.cargo.others).min(self.time_left()),
         );
         let connected = tokio::select! {
@@ -212,7 +216,7 @@ impl<'a> Conversation<'a> {
 
     /// A source address of the target's family.
     fn source(&self) -> Option<IpAddr> {
-        let is_v4 = self.address.is_ipv4();
+        let is_v4 = self.address.ip()?.is_ipv4();
         self.mta.config.outbound.bind.iter().copied().find(|own| own.is_ipv4() == is_v4)
     }
 
@@ -304,7 +308,9 @@ impl<'a> Conversation<'a> {
         let theirs =
             self.session.capabilities().limits.transactions_max.map_or(u32::MAX, u32::from);
         // What failed to encrypt is no habit.
-        self.policy != TlsPolicy::Never
+        let is_as_usual =
+            self.policy != TlsPolicy::Never || matches!(self.address, Endpoint::File(_));
+        is_as_usual
             && self.messages.saturating_add(1) < MESSAGES_MAX.min(theirs)
             && self.store_trouble.is_none()
             && !self.cargo.shutdown.has_begun()
@@ -454,7 +460,7 @@ impl<'a> Conversation<'a> {
         let mut octets = self.cargo.octets;
         if let Some(converted) = &self.fit.converted {
             octets = converted.len() as u64;
-            self.note("the content is made 7-bit, as this server takes no 8-bit content");
+            self.note("the content is made 7-bit, as this server takes no other");
         }
         octets = octets.saturating_add(self.cargo.prefix.len() as u64);
         match self.fit.is_plain(self.cargo.envelope) {

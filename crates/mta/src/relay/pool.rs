@@ -12,11 +12,11 @@
 //! Not here: what is said in a transaction (`conversation`).
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use platform::{Clock, Connection};
+use platform::{Clock, Connection, Endpoint};
 use smtp::client::{Interrupt, Session};
 use store::TlsRecord;
 
@@ -37,7 +37,7 @@ const PARKED_MAX: usize = 200;
 /// Whom a connection leads to, and how it came about: only for the same it is used again.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Key {
-    pub(super) address: SocketAddr,
+    pub(super) address: Endpoint,
     /// The name that a certificate was compared with.
     pub(super) host: String,
     pub(super) kind: HostKind,

@@ -1,6 +1,8 @@
 //! Mail in motion, over real sockets on loopback.
 
 #[cfg(test)]
+mod binary;
+#[cfg(test)]
 mod carry;
 #[cfg(test)]
 mod disk;

@@ -111,7 +111,14 @@ impl Session {
         self.answer("CONNECT").await?;
         loop {
             let line = self.until(b"\r\n").await?;
-            let reply = self.answer(&line).await?;
+            let reply = match line.starts_with("BDAT ") {
+                // It is answered behind its content.
+                true => {
+                    self.hear(&line);
+                    String::new()
+                }
+                false => self.answer(&line).await?,
+            };
             if line == "STARTTLS" && reply == "220 go" {
                 // What comes is a TLS hello.
                 self.stream.read_u8().await.ok()?;
@@ -120,6 +127,13 @@ impl Session {
             }
             if line == "QUIT" {
                 return None;
+            }
+            if let Some(octets) = line.strip_prefix("BDAT ").and_then(|it| it.strip_suffix(" LAST"))
+            {
+                let content = self.count(octets.parse().ok()?).await?;
+                self.hear(&format!("content: {content}"));
+                self.say(&self.reply(".")).await?;
+                continue;
             }
             if line == "DATA" && reply.starts_with("354") {
                 // The end may stand at once: there, too, a line begins.
@@ -133,6 +147,22 @@ impl Session {
         }
     }
 
+    async fn count(&mut self, octets: usize) -> Option<String> {
+        while self.input.len() < octets {
+            self.read().await?;
+        }
+        let rest = self.input.split_off(octets);
+        let found = std::mem::replace(&mut self.input, rest);
+        Some(String::from_utf8_lossy(&found).into_owned())
+    }
+
+    async fn read(&mut self) -> Option<()> {
+        let mut octets = [0; 16 * 1024];
+        let read = self.stream.read(&mut octets).await.ok()?;
+        self.input.extend_from_slice(&octets[..read]);
+        (read > 0).then_some(())
+    }
+
     async fn until(&mut self, end: &[u8]) -> Option<String> {
         loop {
             if let Some(at) = self.input.windows(end.len()).position(|octets| octets == end) {
@@ -141,25 +171,22 @@ impl Session {
                 found.truncate(at);
                 return Some(String::from_utf8_lossy(&found).into_owned());
             }
-            let mut octets = [0; 16 * 1024];
-            let read = self.stream.read(&mut octets).await.ok()?;
-            if read == 0 {
-                return None;
-            }
-            self.input.extend_from_slice(&octets[..read]);
+            self.read().await?;
         }
     }
 
     async fn answer(&mut self, line: &str) -> Option<String> {
         self.hear(line);
         let reply = self.reply(line);
-        match reply.as_str() {
+        self.say(&reply).await?;
+        Some(reply)
+    }
+
+    async fn say(&mut self, reply: &str) -> Option<()> {
+        match reply {
             CUT => None,
             SILENCE => std::future::pending().await,
-            _ => {
-                self.stream.write_all(format!("{reply}\r\n").as_bytes()).await.ok()?;
-                Some(reply)
-            }
+            _ => self.stream.write_all(format!("{reply}\r\n").as_bytes()).await.ok(),
         }
     }
 
@@ -172,7 +199,7 @@ impl Session {
         }
         let usual = match line.split(' ').next().unwrap() {
             "CONNECT" => "220 peer.test ESMTP",
-            "EHLO" => FULL_EHLO,
+            "EHLO" | "LHLO" => FULL_EHLO,
             "HELO" => "250 peer.test",
             "DATA" => "354 go on",
             "." => "250 2.0.0 taken",

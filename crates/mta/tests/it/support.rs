@@ -1,5 +1,6 @@
 //! Whole mail systems in one process, over real sockets on loopback.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -10,7 +11,7 @@ use dns::Zone;
 use envelope::{Address, Domain};
 use mta::notice::Language;
 use mta::reception::{ReceptionConfig, Service};
-use mta::{Config, Mta, OutboundConfig, PrivateTargets, QueueConfig, Reception, World};
+use mta::{Config, Mta, NextHop, OutboundConfig, PrivateTargets, QueueConfig, Reception, World};
 use platform::tls::Identity;
 use platform::{
     AcceptLimits, Acceptor, ClientTls, Disk, Gate, Listener, Net, Pump, PumpLimits, RealDisk,
@@ -67,6 +68,7 @@ pub(crate) struct Wishes {
     pub(crate) disk: Arc<dyn Disk>,
     pub(crate) quota_octets: Option<u64>,
     pub(crate) net: Arc<dyn Net>,
+    pub(crate) routes: BTreeMap<Domain, NextHop>,
 }
 
 impl Default for Wishes {
@@ -80,6 +82,7 @@ impl Default for Wishes {
             disk: Arc::new(RealDisk),
             quota_octets: None,
             net: Arc::new(TokioNet),
+            routes: BTreeMap::new(),
         }
     }
 }
@@ -129,6 +132,7 @@ impl System {
             outbound: OutboundConfig {
                 port: wishes.outbound_port,
                 private_targets: PrivateTargets::Allowed,
+                routes: wishes.routes,
                 ..OutboundConfig::default()
             },
             language: wishes.language,

@@ -1,12 +1,13 @@
 //! The real network, by Tokio.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::Path;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use ::tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use ::tokio::net::{TcpListener, TcpSocket, TcpStream, UdpSocket};
+use ::tokio::net::{TcpListener, TcpSocket, TcpStream, UdpSocket, UnixStream};
 use nix::ifaddrs::getifaddrs;
 use nix::sys::socket::{SockaddrStorage, setsockopt, sockopt};
 
@@ -29,7 +30,7 @@ pub fn own_addresses() -> io::Result<Vec<IpAddr>> {
     Ok(interfaces.filter_map(|interface| address(interface.address?)).collect())
 }
 
-/// TCP and UDP of the system, without Nagle's delay.
+/// TCP, without Nagle's delay, UDP and sockets that are files, of the system.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct TokioNet;
 
@@ -61,8 +62,12 @@ impl Net for TokioNet {
                 setsockopt(&socket, sockopt::IpBindAddressNoPort, &true)?;
                 socket.bind(SocketAddr::new(from, 0))?;
             }
-            Tcp::boxed(socket.connect(to).await?)
+            Wire::tcp(socket.connect(to).await?)
         })
+    }
+
+    fn connect_file<'a>(&'a self, socket: &'a Path) -> BoxFuture<'a, io::Result<Box<dyn Stream>>> {
+        Box::pin(async move { Ok(Wire::file(UnixStream::connect(socket).await?)) })
     }
 
     fn datagram(&self, at: SocketAddr) -> BoxFuture<'_, io::Result<Box<dyn Datagram>>> {
@@ -89,27 +94,39 @@ impl Listener for TcpDoor {
     }
 
     fn accept(&self) -> BoxFuture<'_, io::Result<Box<dyn Stream>>> {
-        Box::pin(async move { Tcp::boxed(self.listener.accept().await?.0) })
+        Box::pin(async move { Wire::tcp(self.listener.accept().await?.0) })
     }
 }
 
-/// A TCP connection with its addresses, which are asked once: after a reset the system no
-/// longer knows them.
-struct Tcp {
-    stream: TcpStream,
+/// A connection with its addresses, which are asked once: after a reset the system no longer
+/// knows them.
+struct Wire<S> {
+    stream: S,
     peer: SocketAddr,
     local: SocketAddr,
 }
 
-impl Tcp {
-    fn boxed(stream: TcpStream) -> io::Result<Box<dyn Stream>> {
+impl Wire<TcpStream> {
+    fn tcp(stream: TcpStream) -> io::Result<Box<dyn Stream>> {
         stream.set_nodelay(true)?;
         let (peer, local) = (stream.peer_addr()?, stream.local_addr()?);
         Ok(Box::new(Self { stream, peer, local }))
     }
 }
 
-impl Stream for Tcp {
+impl Wire<UnixStream> {
+    fn file(stream: UnixStream) -> Box<dyn Stream> {
+        let here = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        Box::new(Self { stream, peer: here, local: here })
+    }
+}
+
+/// What a connection of the system can do.
+trait Octets: AsyncRead + AsyncWrite + Unpin + Send + Sync {}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send + Sync> Octets for S {}
+
+impl<S: Octets> Stream for Wire<S> {
     fn peer(&self) -> SocketAddr {
         self.peer
     }
@@ -119,7 +136,7 @@ impl Stream for Tcp {
     }
 }
 
-impl AsyncRead for Tcp {
+impl<S: Octets> AsyncRead for Wire<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -129,7 +146,7 @@ impl AsyncRead for Tcp {
     }
 }
 
-impl AsyncWrite for Tcp {
+impl<S: Octets> AsyncWrite for Wire<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,

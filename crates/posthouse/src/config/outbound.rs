@@ -1,6 +1,6 @@
 //! `[outbound]`: how mail leaves.
 //!
-//! Standards: RFC 5321 §5 (address resolution and mail handling), RFC 8314 §3.3 (submission).
+//! Standards: RFC 5321 §5 (address resolution and mail handling), RFC 2033 §5 (LMTP's port), RFC 8314 §3.3 (submission).
 //! Not here: choosing hosts and speaking to them (crate `mta`).
 
 use std::collections::BTreeMap;
@@ -24,10 +24,28 @@ pub(crate) struct Outbound {
     /// Addresses to send from, at most one of each family.
     pub(crate) bind: Vec<IpAddr>,
     /// Domains whose mail goes to a host of its own.
-    pub(crate) routes: BTreeMap<Domain, HostPort>,
+    pub(crate) routes: BTreeMap<Domain, NextHop>,
     /// The host that all other mail goes to.
     pub(crate) relay: Option<Relay>,
 }
+
+/// Where a domain's mail goes instead of its MX.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum NextHop {
+    /// To another server.
+    Smtp(HostPort),
+    /// To a server that puts it into mailboxes.
+    Lmtp(HostPort),
+    /// To such a program on this machine.
+    LmtpFile(PathBuf),
+}
+
+/// What stands before a host or a socket that speaks LMTP.
+const LMTP: &str = "lmtp:";
+/// The port that is SMTP's alone.
+const SMTP_PORT: u16 = 25;
+/// Longest name of a socket: the system has 108 octets for it, the last of them zero.
+const SOCKET_OCTETS_MAX: usize = 107;
 
 /// A host and a port.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -141,14 +159,14 @@ impl Written {
         Ok(addresses)
     }
 
-    fn routes(&self, source: &Source<'_>) -> Result<BTreeMap<Domain, HostPort>, Fault> {
+    fn routes(&self, source: &Source<'_>) -> Result<BTreeMap<Domain, NextHop>, Fault> {
         let mut routes = BTreeMap::new();
         for (domain, target) in &self.routes {
             let name = Domain::parse(domain.get_ref()).map_err(|error| {
                 let what = format!("{:?} is not a domain: {error}", domain.get_ref());
                 source.fault(domain, what, "write it as \"relay.example.net\"")
             })?;
-            if routes.insert(name, host_port_of(target, source)?).is_some() {
+            if routes.insert(name, next_hop(target, source)?).is_some() {
                 let what = format!("{:?} has a route already", domain.get_ref());
                 return Err(source.fault(domain, what, "keep one of them"));
             }
@@ -190,6 +208,27 @@ impl WrittenRelay {
     }
 }
 
+/// `host:port`, `lmtp:host:port` or `lmtp:/path`.
+fn next_hop(written: &Spanned<String>, source: &Source<'_>) -> Result<NextHop, Fault> {
+    let Some(target) = written.get_ref().strip_prefix(LMTP) else {
+        return Ok(NextHop::Smtp(host_port_of(written, source)?));
+    };
+    if target.starts_with('/') {
+        if target.len() > SOCKET_OCTETS_MAX || target.contains('\0') {
+            let what = format!("{target:?} cannot be the name of a socket");
+            let remedy = "use a path without NUL and of at most 107 octets";
+            return Err(source.fault(written, what, remedy));
+        }
+        return Ok(NextHop::LmtpFile(PathBuf::from(target)));
+    }
+    let host = host_port_in(target, written, source)?;
+    if host.port == SMTP_PORT {
+        let what = "port 25 is for SMTP, never for LMTP (RFC 2033 §5)";
+        return Err(source.fault(written, what, "name the LMTP server's own port, such as 24"));
+    }
+    Ok(NextHop::Lmtp(host))
+}
+
 /// `host:port`, where the host is a name, an IPv4 address or an IPv6 address in brackets.
 pub(crate) fn host_port(text: &str) -> Result<HostPort, String> {
     let parse = || {
@@ -207,7 +246,16 @@ pub(crate) fn host_port(text: &str) -> Result<HostPort, String> {
 }
 
 fn host_port_of(written: &Spanned<String>, source: &Source<'_>) -> Result<HostPort, Fault> {
-    host_port(written.get_ref()).map_err(|what| {
+    host_port_in(written.get_ref(), written, source)
+}
+
+/// The same of a part of what is written.
+fn host_port_in(
+    text: &str,
+    written: &Spanned<String>,
+    source: &Source<'_>,
+) -> Result<HostPort, Fault> {
+    host_port(text).map_err(|what| {
         source.fault(written, what, "write it as \"smtp.example.net:587\" or \"192.0.2.7:25\"")
     })
 }

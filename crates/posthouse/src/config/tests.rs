@@ -61,7 +61,7 @@ servers = ["127.0.0.1:5353"]
 port = 2525
 allow_private = true
 bind = ["192.0.2.1", "2001:db8::1"]
-routes = { "relay.example.net" = "192.0.2.7:2525", "six.example.net" = "[2001:db8::7]:25" }
+routes = { "relay.example.net" = "192.0.2.7:2525", "six.example.net" = "[2001:db8::7]:25", "boxes.example.net" = "lmtp:boxes.example.net:24", "here.example.net" = "lmtp:/run/lmtp.sock" }
 relay = { host = "smtp.example.net:587", tls = "starttls", username = "me", password_file = "pw" }
 [queue]
 retry = ["1s", "2s"]
@@ -104,7 +104,15 @@ fn every_documented_key_is_taken() {
     assert_eq!(config.listeners.len(), 2);
     assert_eq!(config.listeners[0].relay_from[0].to_string(), "127.0.0.0/8");
     assert_eq!(config.listeners[0].proxy_from[0].to_string(), "10.1.2.0/24");
-    assert_eq!(config.outbound.routes.len(), 2);
+    let route = |domain: &str| {
+        let domain = Domain::parse(domain).unwrap();
+        config.outbound.routes.get(&domain).cloned().unwrap()
+    };
+    assert!(
+        matches!(route("six.example.net"), NextHop::Smtp(at) if at.to_string() == "[2001:db8::7]:25")
+    );
+    assert!(matches!(route("boxes.example.net"), NextHop::Lmtp(at) if at.port == 24));
+    assert_eq!(route("here.example.net"), NextHop::LmtpFile("/run/lmtp.sock".into()));
     assert_eq!(config.outbound.relay.expect("relay").host.to_string(), "smtp.example.net:587");
     assert_eq!(config.queue.delay_notice, Duration::from_secs(30), "half of a short `expire`");
     assert_eq!(config.limits.message_octets, 10 << 20);
@@ -220,6 +228,9 @@ fn values_that_cannot_be() {
         "[outbound]\nroutes = { \"a b\" = \"192.0.2.7:25\" }",
         "[outbound]\nroutes = { \"example.net\" = \"192.0.2.7\" }",
         "[outbound]\nroutes = { \"example.net\" = \"2001:db8::1:25\" }",
+        "[outbound]\nroutes = { \"example.net\" = \"lmtp:192.0.2.7\" }",
+        "[outbound]\nroutes = { \"example.net\" = \"lmtp:192.0.2.7:25\" }",
+        &format!("[outbound]\nroutes = {{ \"example.net\" = \"lmtp:/{}\" }}", "x".repeat(107)),
         "[queue]\nretry = []",
         "[queue]\nretry = [\"0s\"]",
         "[queue]\nretry_greylisted = []",
@@ -253,6 +264,9 @@ fn values_that_cannot_be() {
     "a b" is not a domain: the domain is not a host name or address literal (posthouse.toml:4:12): write it as "relay.example.net"
     "192.0.2.7" is not a host with a port (posthouse.toml:4:28): write it as "smtp.example.net:587" or "192.0.2.7:25"
     "2001:db8::1:25" is not a host with a port (posthouse.toml:4:28): write it as "smtp.example.net:587" or "192.0.2.7:25"
+    "192.0.2.7" is not a host with a port (posthouse.toml:4:28): write it as "smtp.example.net:587" or "192.0.2.7:25"
+    port 25 is for SMTP, never for LMTP (RFC 2033 §5) (posthouse.toml:4:28): name the LMTP server's own port, such as 24
+    "/xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx" cannot be the name of a socket (posthouse.toml:4:28): use a path without NUL and of at most 107 octets
     retry has 0 pauses (posthouse.toml:4:9): write between 1 and 100, such as ["1m", "1h"]
     "0s" is nothing (posthouse.toml:4:10): write at least one
     retry_greylisted has 0 pauses (posthouse.toml:4:20): write between 1 and 100, such as ["1m", "1h"]

@@ -59,6 +59,7 @@ pub(super) async fn submit(
         tls: TlsPolicy::Required,
         auth_in_clear: AuthInClear::Refused,
         line_ends: LineEnds::Refuse,
+        ..Config::default()
     };
     let mut client = Client {
         account,

@@ -12,7 +12,7 @@ use platform::{ClientTls, Disk, RealDisk, TokioNet};
 use sasl::Password;
 use tracing::warn;
 
-use crate::config::{Config, HostPort, Rate, Relay, RelayTls};
+use crate::config::{Config, HostPort, NextHop, Rate, Relay, RelayTls};
 use crate::engine::Engine;
 use crate::failure::{Failure, of_file};
 
@@ -109,7 +109,7 @@ fn settings(config: &Config, listening: Vec<SocketAddr>) -> Result<mta::Config, 
                 .outbound
                 .routes
                 .iter()
-                .map(|(domain, target)| (domain.clone(), route(target)))
+                .map(|(domain, target)| (domain.clone(), next_hop(target)))
                 .collect(),
             relay,
         },
@@ -151,6 +151,14 @@ pub(super) fn policy(config: &Config) -> Arc<policy::Policy> {
             account_recipients: rate(limits.account_recipient_rate),
         },
     })
+}
+
+fn next_hop(target: &NextHop) -> mta::NextHop {
+    match target {
+        NextHop::Smtp(target) => mta::NextHop::Smtp(route(target)),
+        NextHop::Lmtp(target) => mta::NextHop::Lmtp(route(target)),
+        NextHop::LmtpFile(socket) => mta::NextHop::LmtpFile(socket.clone()),
+    }
 }
 
 fn route(target: &HostPort) -> Route {

@@ -1,6 +1,6 @@
 //! What a server offers, read from its reply to EHLO.
 //!
-//! Standards: RFC 5321 §4.1.1.1 (EHLO reply), RFC 1870, RFC 2920, RFC 3207, RFC 3461,
+//! Standards: RFC 5321 §4.1.1.1 (EHLO reply), RFC 1870, RFC 2920, RFC 3030, RFC 3207, RFC 3461,
 //! RFC 4954 §3, RFC 6152, RFC 6531, RFC 9422 §4 (LIMITS).
 //! Not here: what we do with it (`client`).
 
@@ -24,6 +24,8 @@ pub struct Capabilities {
     pub dsn: bool,
     /// CHUNKING (RFC 3030).
     pub chunking: bool,
+    /// BINARYMIME (RFC 3030 §3), and CHUNKING, without which it is of no use.
+    pub binary_mime: bool,
     /// SMTPUTF8 (RFC 6531).
     pub smtputf8: bool,
     /// SIZE.
@@ -91,6 +93,7 @@ impl Capabilities {
                 "ENHANCEDSTATUSCODES" => found.enhanced_status_codes = true,
                 "DSN" => found.dsn = true,
                 "CHUNKING" => found.chunking = true,
+                "BINARYMIME" => found.binary_mime = true,
                 "SMTPUTF8" => found.smtputf8 = true,
                 "LIMITS" => found.limits = Limits::parse(line),
                 "SIZE" => {
@@ -109,6 +112,7 @@ impl Capabilities {
                 _ => {}
             }
         }
+        found.binary_mime &= found.chunking;
         found
     }
 }

@@ -60,7 +60,7 @@ pub enum Stage {
     Connect,
     /// Waiting for the 220.
     Greeting,
-    /// EHLO or HELO.
+    /// EHLO, HELO or LHLO.
     Hello,
     /// STARTTLS, and the handshake.
     StartTls,
@@ -72,11 +72,11 @@ pub enum Stage {
     Mail,
     /// RCPT.
     Rcpt,
-    /// DATA.
+    /// DATA; with BDAT there is no such stage.
     Data,
     /// While the content was sent.
     Content,
-    /// After the final dot. When the connection is lost here, the server may have the message.
+    /// After the final dot or chunk. When the connection is lost here, the server may have the message.
     ContentEnd,
     /// QUIT.
     Quit,
@@ -194,6 +194,9 @@ pub enum Fault {
     /// A login was asked for on a connection without TLS.
     #[error("the connection is not encrypted, so we do not log in")]
     NotEncrypted,
+    /// The content is not as large as it was said to be. The server has not taken it.
+    #[error("the content has another size than was announced")]
+    WrongSize,
     /// The content has a bare CR or LF, which must never be sent.
     #[error("{0}")]
     BareLineEnd(#[from] crate::BareLineEnd),
@@ -206,6 +209,7 @@ impl Fault {
             Self::Lost | Self::Abandoned => EnhancedStatus::new(4, 4, 2),
             Self::TimedOut => EnhancedStatus::new(4, 4, 1),
             Self::Unexpected(_) | Self::Malformed(_) => EnhancedStatus::new(4, 5, 0),
+            Self::WrongSize => EnhancedStatus::new(4, 3, 0),
             Self::Injected => EnhancedStatus::new(4, 7, 0),
             Self::TlsNotOffered | Self::TlsRefused(_) => EnhancedStatus::new(4, 7, 4),
             Self::NotEncrypted => EnhancedStatus::new(5, 7, 11),

@@ -1,17 +1,18 @@
-//! One transaction: MAIL, RCPT for each recipient, DATA, content, and who got what reply.
+//! One transaction: MAIL, RCPT for each recipient, DATA, and who got what reply.
 //!
 //! The commands are counted: 0 is MAIL, then one for each recipient, then DATA. With
 //! PIPELINING many are under way, and `answered` says whose reply comes next.
 //!
 //! Standards: RFC 5321 §3.3, RFC 2920 §3.1 (also what to do with a 354 that nobody wants),
-//! RFC 1870, RFC 3461 §4, RFC 6152, RFC 6531 §3.4.
-//! Not here: the choice of recipients, and what follows from an outcome (crate `mta`).
+//! RFC 1870, RFC 3030, RFC 3461 §4, RFC 6152, RFC 6531 §3.4.
+//! Not here: the content (`content`), the choice of recipients, and what follows from an outcome (crate `mta`).
 
 use envelope::{BodyType, Envelope, Recipient, Return};
 
 use super::capabilities::{Capabilities, Size};
-use super::{Event, Fault, Outcome, Phase, Session, Speaker, Stage, Verdict};
-use crate::dots::{BareLineEnd, Stuffer};
+use super::content::Framing;
+use super::{Event, Fault, Outcome, Phase, Protocol, Session, Stage, Verdict};
+use crate::dots::LineEnds;
 use crate::limits::PIPELINED_COMMANDS_MAX;
 use crate::reply::Reply;
 
@@ -30,7 +31,21 @@ pub(super) struct Transaction {
     /// Recipients accepted and not settled.
     accepted: usize,
     /// Octets of content given so far.
-    octets: u64,
+    pub(super) octets: u64,
+    /// What comes behind the recipients.
+    body: Body,
+}
+
+/// How the content goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Body {
+    /// Behind DATA, as it is or with line ends made good.
+    Lines,
+    /// Behind DATA, and not if a CR or LF stands alone: the content may be binary, and this
+    /// server takes no such.
+    StrictLines,
+    /// Behind BDAT, so many octets.
+    Chunk(u64),
 }
 
 impl Transaction {
@@ -44,6 +59,11 @@ impl Transaction {
             opened: false,
             accepted: 0,
             octets: 0,
+            body: match (envelope.body, size) {
+                (BodyType::BinaryMime, Some(size)) if capabilities.binary_mime => Body::Chunk(size),
+                (BodyType::BinaryMime, _) => Body::StrictLines,
+                _ => Body::Lines,
+            },
         }
     }
 
@@ -61,6 +81,34 @@ impl Transaction {
         self.outcomes.into_iter().map(|outcome| outcome.unwrap_or_else(|| rest.clone())).collect()
     }
 
+    /// Gives `reply` to every recipient that has no outcome yet.
+    pub(super) fn settle_all(&mut self, stage: Stage, reply: &Reply) {
+        for open in &mut self.outcomes {
+            open.get_or_insert_with(|| outcome(stage, reply));
+        }
+    }
+
+    /// Gives `reply` to the first recipient that has no outcome yet.
+    pub(super) fn settle_next(&mut self, stage: Stage, reply: &Reply) {
+        if let Some(open) = self.outcomes.iter_mut().find(|outcome| outcome.is_none()) {
+            *open = Some(outcome(stage, reply));
+        }
+    }
+
+    /// Whether every recipient has an outcome.
+    pub(super) fn is_settled(&self) -> bool {
+        self.outcomes.iter().all(Option::is_some)
+    }
+
+    /// The size of the chunk that is to be sent now.
+    fn due_chunk(&self) -> Option<u64> {
+        let answered = self.answered > self.recipients.len();
+        match self.body {
+            Body::Chunk(octets) if answered && self.accepted > 0 => Some(octets),
+            _ => None,
+        }
+    }
+
     /// MAIL was answered with no.
     fn is_refused(&self) -> bool {
         self.answered > 0 && !self.opened
@@ -76,6 +124,8 @@ impl Transaction {
             Some(index) if index < self.recipients.len() => {
                 self.recipients.get(index).map(String::as_str)
             }
+            // A chunk follows its command at once, so that one waits for the replies.
+            Some(_) if matches!(self.body, Body::Chunk(_)) => None,
             Some(index) if index == self.recipients.len() => {
                 let undecided = self.answered <= self.recipients.len();
                 (self.accepted > 0 || undecided).then_some("DATA")
@@ -86,7 +136,8 @@ impl Transaction {
 }
 
 impl Session {
-    /// Begins a transaction. `size` is the content's size in octets, where it is known.
+    /// Begins a transaction. `size` is the content's size in octets, where it is known; for
+    /// content that is binary it must be, and hold.
     ///
     /// Parameters that the server does not offer are left out: see
     /// [`capabilities`](Session::capabilities) for what that means for the message.
@@ -107,54 +158,6 @@ impl Session {
         self.transaction = Some(transaction);
         self.phase = Phase::Envelope;
         self.send_commands();
-    }
-
-    /// Gives a piece of the content, cut anywhere, after [`Event::ContentWanted`].
-    ///
-    /// # Errors
-    ///
-    /// [`BareLineEnd`] when a CR or LF stands alone and the configuration says to refuse it. The
-    /// session then is closed without the final dot, and the outcomes say why.
-    ///
-    /// # Panics
-    ///
-    /// When no content is wanted and the session is not closed: that is a bug in the caller.
-    pub fn content(&mut self, piece: &[u8]) -> Result<(), BareLineEnd> {
-        match &mut self.phase {
-            Phase::Closed => return Ok(()),
-            Phase::Content(stuffer) => stuffer.feed(piece, &mut self.output),
-            _ => panic!("content() without Event::ContentWanted"),
-        }
-        .inspect_err(|error| self.fail((*error).into()))?;
-        self.progress = self.progress.wrapping_add(1);
-        if let Some(transaction) = &mut self.transaction {
-            let octets = u64::try_from(piece.len()).unwrap_or(u64::MAX);
-            transaction.octets = transaction.octets.saturating_add(octets);
-        }
-        Ok(())
-    }
-
-    /// Ends the content. A last line without CRLF gets it.
-    ///
-    /// # Errors
-    ///
-    /// As for [`content`](Self::content).
-    ///
-    /// # Panics
-    ///
-    /// As for [`content`](Self::content).
-    pub fn content_end(&mut self) -> Result<(), BareLineEnd> {
-        match &mut self.phase {
-            Phase::Closed => return Ok(()),
-            Phase::Content(stuffer) => stuffer.end(&mut self.output),
-            _ => panic!("content_end() without Event::ContentWanted"),
-        }
-        .inspect_err(|error| self.fail((*error).into()))?;
-        let octets = self.transaction.as_ref().map_or(0, |transaction| transaction.octets);
-        self.transcript.add(Speaker::Client, &format!("({octets} octets of content)"));
-        self.transcript.add(Speaker::Client, ".");
-        self.phase = Phase::ContentEnd;
-        Ok(())
     }
 
     /// Sends as many commands as may be under way.
@@ -188,7 +191,7 @@ impl Session {
         transaction.answered += 1;
         match stage {
             Stage::Mail if reply.is_positive() => transaction.opened = true,
-            Stage::Mail => settle(&mut transaction.outcomes, stage, &reply),
+            Stage::Mail => transaction.settle_all(stage, &reply),
             // The server cannot mean it after it refused MAIL.
             Stage::Rcpt if refused => {}
             Stage::Rcpt => {
@@ -205,6 +208,12 @@ impl Session {
                 return;
             }
         }
+        if let Some(octets) = transaction.due_chunk() {
+            self.command(&format!("BDAT {octets} LAST"));
+            self.phase = Phase::Content(Framing::Chunk { left: octets });
+            self.events.push_back(Event::ContentWanted);
+            return;
+        }
         self.send_commands();
         self.finish_if_answered();
     }
@@ -212,11 +221,18 @@ impl Session {
     fn data_reply(&mut self, reply: Reply) {
         let Some(transaction) = &mut self.transaction else { return };
         if !reply.is_positive() {
-            settle(&mut transaction.outcomes, Stage::Data, &reply);
+            transaction.settle_all(Stage::Data, &reply);
             self.finish_if_answered();
         } else if transaction.accepted > 0 {
-            self.phase = Phase::Content(Stuffer::new(self.config.line_ends));
+            let line_ends = match transaction.body {
+                Body::Lines => self.config.line_ends,
+                Body::StrictLines | Body::Chunk(_) => LineEnds::Refuse,
+            };
+            self.phase = Phase::Content(Framing::dots(line_ends));
             self.events.push_back(Event::ContentWanted);
+        } else if self.config.protocol == Protocol::Lmtp {
+            // RFC 2033 §4.2 has no reply to what would follow.
+            self.fail(Fault::Unexpected(reply));
         } else {
             // RFC 2920 §3.1: 354 although nobody was accepted is answered by no content at all.
             self.command(".");
@@ -240,35 +256,21 @@ impl Session {
         }
     }
 
-    /// The reply to the final dot.
-    pub(super) fn content_end_reply(&mut self, reply: Reply) {
-        if (300..400).contains(&reply.code()) {
-            self.fail(Fault::Unexpected(reply));
-            return;
-        }
-        let Some(mut transaction) = self.transaction.take() else { return };
-        settle(&mut transaction.outcomes, Stage::ContentEnd, &reply);
-        self.done(transaction);
-        self.ready();
-    }
-
     /// Tells outcomes that are all settled.
-    fn done(&mut self, transaction: Transaction) {
+    pub(super) fn done(&mut self, transaction: Transaction) {
         let lost = Outcome { stage: Stage::Rcpt, verdict: Verdict::Failed(Fault::Lost) };
         self.events.push_back(Event::TransactionDone(transaction.outcomes(&lost)));
     }
 }
 
-/// Gives `reply` to every recipient that has no outcome yet.
-fn settle(outcomes: &mut [Option<Outcome>], stage: Stage, reply: &Reply) {
-    for outcome in outcomes {
-        outcome.get_or_insert_with(|| Outcome {
-            stage,
-            verdict: match reply.is_positive() {
-                true => Verdict::Accepted(reply.clone()),
-                false => Verdict::Refused(reply.clone()),
-            },
-        });
+/// What became of a recipient by a server's words.
+fn outcome(stage: Stage, reply: &Reply) -> Outcome {
+    Outcome {
+        stage,
+        verdict: match reply.is_positive() {
+            true => Verdict::Accepted(reply.clone()),
+            false => Verdict::Refused(reply.clone()),
+        },
     }
 }
 
@@ -279,8 +281,12 @@ fn mail(envelope: &Envelope, size: Option<u64>, capabilities: &Capabilities) -> 
     {
         line.push_str(&format!(" SIZE={size}"));
     }
-    if capabilities.eight_bit_mime && envelope.body == BodyType::EightBitMime {
-        line.push_str(" BODY=8BITMIME");
+    match envelope.body {
+        BodyType::EightBitMime if capabilities.eight_bit_mime => line.push_str(" BODY=8BITMIME"),
+        BodyType::BinaryMime if capabilities.binary_mime && size.is_some() => {
+            line.push_str(" BODY=BINARYMIME");
+        }
+        _ => {}
     }
     if capabilities.smtputf8 && envelope.smtputf8 {
         line.push_str(" SMTPUTF8");

@@ -4,8 +4,9 @@
 //! that is refused is read and dropped to its last octet before the refusal is said, and a
 //! command whose count cannot be read ends the session: what follows it might be content.
 //!
-//! Standards: RFC 3030 §2 (CHUNKING).
-//! Not here: BINARYMIME (RFC 3030 §3). Without it chunks are text, whose lines end in CRLF.
+//! Standards: RFC 3030 §2 (CHUNKING), §3 (BINARYMIME: without it chunks are text, whose lines end
+//! in CRLF).
+//! Not here: the content as such (`content`).
 
 use envelope::EnhancedStatus;
 use memchr::memchr2;

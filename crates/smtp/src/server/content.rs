@@ -3,10 +3,11 @@
 //! Content is handed on as it comes. A fault refuses the message, but only where the client
 //! listens: at the end of DATA, or of a chunk. Until then its octets are read and dropped.
 //!
-//! Standards: RFC 5321 §4.1.1.4 (DATA), §3.3 (no valid recipients), RFC 1870 §6.3 (size).
+//! Standards: RFC 5321 §4.1.1.4 (DATA), §3.3 (no valid recipients), RFC 1870 §6.3 (size),
+//! RFC 3030 §3 (BINARYMIME).
 //! Not here: dots (`dots`), the counting of chunks (`bdat`).
 
-use envelope::EnhancedStatus;
+use envelope::{BodyType, EnhancedStatus};
 
 use super::bdat::{Chunk, LineEndCheck};
 use super::{Event, Fault, Interrupt, Kind, Phase, Question, Session};
@@ -31,7 +32,26 @@ enum Framing {
     /// By the line with one dot.
     Dots { unstuffer: Unstuffer, ended: bool },
     /// By counting.
-    Chunks { chunk: Chunk, check: LineEndCheck },
+    Chunks { chunk: Chunk, check: LineEndCheck, lines: Lines },
+}
+
+/// What content is made of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Lines {
+    /// Lines, which end in CRLF.
+    #[default]
+    All,
+    /// Any octets, in chunks only (RFC 3030 §3).
+    Binary,
+}
+
+impl Lines {
+    pub(super) fn of(body: BodyType) -> Self {
+        match body {
+            BodyType::BinaryMime => Self::Binary,
+            _ => Self::All,
+        }
+    }
 }
 
 impl Content {
@@ -41,8 +61,8 @@ impl Content {
     }
 
     /// Content as BDAT carries it.
-    pub(super) fn in_chunks(chunk: Chunk) -> Self {
-        Self::new(Framing::Chunks { chunk, check: LineEndCheck::default() })
+    pub(super) fn in_chunks(chunk: Chunk, lines: Lines) -> Self {
+        Self::new(Framing::Chunks { chunk, check: LineEndCheck::default(), lines })
     }
 
     fn new(framing: Framing) -> Self {
@@ -77,7 +97,7 @@ impl Content {
         let is_cut = match &self.framing {
             Framing::Dots { .. } => false,
             // Not in `read`, which an empty last chunk does not reach.
-            Framing::Chunks { chunk, check } => chunk.is_last && check.awaits_lf(),
+            Framing::Chunks { chunk, check, .. } => chunk.is_last && check.awaits_lf(),
         };
         self.fault.or(is_cut.then_some(Fault::BareLineEnd))
     }
@@ -94,9 +114,11 @@ impl Content {
                 *ended = fed.ended;
                 (consumed, is_bare) = (fed.consumed, unstuffer.has_bare_line_end());
             }
-            Framing::Chunks { chunk, check } => {
+            Framing::Chunks { chunk, check, lines } => {
                 let octets = chunk.take(input);
-                check.feed(octets);
+                if *lines == Lines::All {
+                    check.feed(octets);
+                }
                 content = octets.to_vec();
                 (consumed, is_bare) = (octets.len(), check.found_one());
             }
@@ -121,6 +143,9 @@ impl Session {
         let Some(transaction) = &self.transaction else {
             return self.out_of_order("Send MAIL and RCPT first");
         };
+        if transaction.lines == Lines::Binary {
+            return self.out_of_order("Content of BODY=BINARYMIME comes by BDAT only");
+        }
         if transaction.accepted > 0 {
             return Some(self.ask(Question::ContentBegins, Event::ContentBegins));
         }

@@ -40,7 +40,9 @@ impl Session {
                 text.push_str("\nAUTH ");
                 text.push_str(&self.config.mechanisms.join(" "));
             }
-            text.push_str("\nPIPELINING\nCHUNKING\n8BITMIME\nSMTPUTF8\nENHANCEDSTATUSCODES\nDSN");
+            text.push_str(
+                "\nPIPELINING\nCHUNKING\nBINARYMIME\n8BITMIME\nSMTPUTF8\nENHANCEDSTATUSCODES\nDSN",
+            );
             let recipients = self.config.recipients_max;
             text.push_str(&format!("\nLIMITS RCPTMAX={recipients}\nHELP"));
         }

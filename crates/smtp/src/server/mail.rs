@@ -6,6 +6,7 @@
 
 use envelope::{BodyType, EnhancedStatus, EnvelopeId, OriginalRecipient, Return, ReversePath};
 
+use super::content::Lines;
 use super::parameters::{self, Parameter};
 use super::path::{self, Letters, PathError};
 use super::{Event, Greeting, Kind, Question, Sender, Session, Tls};
@@ -29,7 +30,8 @@ impl Session {
         match self.sender(argument) {
             Ok(sender) => {
                 let letters = if sender.smtputf8 { Letters::Utf8 } else { Letters::Ascii };
-                Some(self.ask(Question::Sender(letters), Event::Sender(sender)))
+                let lines = Lines::of(sender.body);
+                Some(self.ask(Question::Sender(letters, lines), Event::Sender(sender)))
             }
             Err(reply) => self.wrong(reply),
         }
@@ -58,7 +60,9 @@ impl Session {
                 sender.body = match value.to_ascii_uppercase().as_str() {
                     "7BIT" => BodyType::SevenBit,
                     "8BITMIME" => BodyType::EightBitMime,
-                    _ => return Err(parameter.wrong_value("7BIT or 8BITMIME")),
+                    // Only with the BDAT that EHLO offers (RFC 3030 §3).
+                    "BINARYMIME" if self.greeting == Greeting::Ehlo => BodyType::BinaryMime,
+                    _ => return Err(parameter.wrong_value("7BIT, 8BITMIME or BINARYMIME")),
                 }
             }
             "RET" => {

@@ -3,10 +3,11 @@
 //! Standards: RFC 5321 §4.5.2 (transparency), RFC 2920 (pipelining).
 //! Not here: single commands and replies (`dialogs`, `client_dialogs`).
 
-use envelope::{Address, Envelope, Recipient};
+use envelope::{Address, BodyType, Envelope, Recipient};
 use proptest::collection::vec;
 use proptest::prelude::*;
-use smtp::client::{self, Event, Outcome, TlsPolicy};
+use smtp::client::{self, Event, Outcome, Protocol, TlsPolicy};
+use smtp::server::{self, Kind};
 
 use crate::converse::{Message, Peer, mta};
 
@@ -15,6 +16,17 @@ use crate::converse::{Message, Peer, mta};
 enum Offer {
     Everything,
     NoPipelining,
+    /// The other protocol.
+    Lmtp,
+}
+
+impl Offer {
+    fn server(self) -> server::Config {
+        match self {
+            Self::Lmtp => server::Config { kind: Kind::Lmtp, ..mta() },
+            Self::Everything | Self::NoPipelining => mta(),
+        }
+    }
 }
 
 /// Sends one message from a client to `peer` in pieces of `piece_octets`.
@@ -25,19 +37,25 @@ fn send(
     content: &[u8],
     piece: usize,
 ) -> Vec<Outcome> {
-    let config = client::Config { tls: TlsPolicy::Never, ..client::Config::default() };
+    let protocol = match offer {
+        Offer::Lmtp => Protocol::Lmtp,
+        Offer::Everything | Offer::NoPipelining => Protocol::Smtp,
+    };
+    let config = client::Config { tls: TlsPolicy::Never, protocol, ..client::Config::default() };
     let mut client = client::Session::new(config);
     let mut outcomes = None;
     loop {
         let replies = peer.say(client.take_output());
         let replies = match offer {
-            Offer::Everything => replies,
+            Offer::Everything | Offer::Lmtp => replies,
             Offer::NoPipelining => replies.replace("250-PIPELINING\r\n", ""),
         };
         client.receive(replies.as_bytes());
         while let Some(event) = client.poll() {
             match event {
-                Event::Ready if outcomes.is_none() => client.send(envelope, Some(1)),
+                Event::Ready if outcomes.is_none() => {
+                    client.send(envelope, Some(content.len() as u64));
+                }
                 Event::Ready => client.quit(),
                 Event::ContentWanted => {
                     for part in content.chunks(piece) {
@@ -93,7 +111,7 @@ fn line() -> impl Strategy<Value = Vec<u8>> {
 }
 
 fn offer() -> impl Strategy<Value = Offer> {
-    prop::sample::select(vec![Offer::Everything, Offer::NoPipelining])
+    prop::sample::select(vec![Offer::Everything, Offer::NoPipelining, Offer::Lmtp])
 }
 
 proptest! {
@@ -109,12 +127,26 @@ proptest! {
         if !lines.is_empty() {
             content.extend_from_slice(b"\r\n");
         }
-        let mut peer = Peer::new(mta());
+        let mut peer = Peer::new(offer.server());
         let outcomes = send(&mut peer, offer, &envelope(&["grace@example.org"]), &content, piece);
         prop_assert!(outcomes[0].verdict.is_accepted());
         let sender = "ada@example.com".to_owned();
         let recipients = vec!["grace@example.org".to_owned()];
         prop_assert_eq!(&peer.messages, &[Message { sender, recipients, content }]);
+    }
+
+    #[test]
+    fn binary_content_arrives_as_it_was(
+        content in vec(prop_oneof![Just(b'\r'), Just(b'\n'), Just(b'.'), any::<u8>()], 0..400),
+        piece in 1_usize..300,
+        offer in offer(),
+    ) {
+        let mut peer = Peer::new(offer.server());
+        let envelope =
+            Envelope { body: BodyType::BinaryMime, ..envelope(&["grace@example.org"]) };
+        let outcomes = send(&mut peer, offer, &envelope, &content, piece);
+        prop_assert!(outcomes[0].verdict.is_accepted(), "{:?}", outcomes);
+        prop_assert_eq!(&peer.messages[0].content, &content, "RFC 3030 §3: all bits of each octet");
     }
 
     #[test]
@@ -128,7 +160,7 @@ proptest! {
     ) {
         let refused = recipients.iter().filter(|text| text.starts_with("nobody")).count();
         prop_assume!(refused <= 100);
-        let mut peer = Peer::new(mta());
+        let mut peer = Peer::new(offer.server());
         let outcomes = send(&mut peer, offer, &envelope(&recipients), b"Hello\r\n", 100);
         prop_assert_eq!(outcomes.len(), recipients.len());
         for (recipient, outcome) in recipients.iter().zip(&outcomes) {

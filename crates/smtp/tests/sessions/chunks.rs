@@ -49,6 +49,32 @@ fn chunks_are_counted_and_nothing_else() {
 }
 
 #[test]
+fn binary_content_comes_in_chunks_only_and_is_kept_as_it_is() {
+    const BINARY: &str =
+        "MAIL FROM:<ada@example.com> BODY=BINARYMIME\r\nRCPT TO:<grace@example.org>\r\n";
+    type Row<'a> = (&'a str, &'a [u8], &'a [u16], Option<&'a [u8]>, &'a str);
+    #[rustfmt::skip]
+    let table: [Row<'_>; 5] = [
+        (BINARY, b"BDAT 6 LAST\r\na\nb\r\0\xff", &[250], Some(b"a\nb\r\0\xff"), "RFC 3030 §3: all bits"),
+        (BINARY, b"BDAT 2\r\na\rBDAT 1 LAST\r\nb", &[250, 250], Some(b"a\rb"), "over a border"),
+        (BINARY, b"DATA\r\n", &[503], None, "S35, RFC 3030 §3: never by DATA"),
+        (BINARY, b"DATA\r\nRSET\r\nBDAT 1 LAST\r\nx", &[503, 250, 503], None, "S35: in step after it"),
+        (BINARY, b"RSET\r\nMAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\nBDAT 1 LAST\r\n\n", &[250, 250, 250, 550], None,
+                                                 "the next transaction is not binary"),
+    ];
+    for (before, octets, wanted, message, why) in table {
+        let (mut peer, replies) = reaction(&format!("{HELLO}{before}"), octets);
+        assert_eq!(codes(&replies), wanted, "{why}: {replies}");
+        let content = peer.messages.first().map(|message| message.content.as_slice());
+        assert_eq!(content, message, "{why}");
+        assert_in_step(&mut peer, why);
+    }
+    let mut old = crate::converse::Peer::greeted(mta());
+    let codes = old.codes("HELO a\r\nMAIL FROM:<a@b> BODY=BINARYMIME\r\n");
+    assert_eq!(codes, [250, 501], "RFC 3030 §3: where EHLO has offered it");
+}
+
+#[test]
 fn chunk_that_cannot_be_counted_ends_the_session() {
     for size in ["", "-1", "abc", "0x10", "99999999999999999999", "5 FIRST", "5 LAST x", "+5"] {
         let before = format!("{HELLO}MAIL FROM:<ada@example.com>\r\nRCPT TO:<b@example.org>\r\n");

@@ -11,7 +11,7 @@ use std::path::Path;
 
 use envelope::{Address, BodyType, Envelope, EnvelopeId, Notify, Recipient, Return};
 use smtp::client::{
-    Config, Ending, Event, Interrupt, Outcome, Session, Speaker, TlsPolicy, Verdict,
+    Config, Ending, Event, Interrupt, Outcome, Protocol, Session, Speaker, TlsPolicy, Verdict,
 };
 use smtp::{AuthInClear, LineEnds};
 
@@ -61,6 +61,7 @@ fn config_of(words: &str) -> Config {
             "opportunistic" => config.tls = TlsPolicy::Opportunistic,
             "required" => config.tls = TlsPolicy::Required,
             "implicit" => config.tls = TlsPolicy::Implicit,
+            "lmtp" => config.protocol = Protocol::Lmtp,
             "normalise" => config.line_ends = LineEnds::Normalise,
             "clear-auth" => config.auth_in_clear = AuthInClear::Allowed,
             other => panic!("no such setting: {other}"),
@@ -76,6 +77,11 @@ fn act(session: &mut Session, action: &str) -> Option<String> {
         "connect" => {}
         "TLS" => session.enter_tls(),
         "send" => session.send(&envelope(rest, false), Some(1000)),
+        "send-binary" => {
+            let (octets, words) = rest.split_once(' ').expect("a size");
+            let envelope = Envelope { body: BodyType::BinaryMime, ..envelope(words, false) };
+            session.send(&envelope, Some(octets.parse().expect("a size is a number")));
+        }
         "send-with-dsn" => session.send(&envelope(rest, true), Some(1000)),
         "auth" => {
             let (mechanism, response) = match rest.split_once(' ') {

@@ -3,20 +3,21 @@
 //! ```text
 //!   offers 8BITMIME, or content is 7-bit ─▶ as it is
 //!   otherwise                             ─▶ made 7-bit, or 5.6.3 where that breaks something
+//!   binary, no BINARYMIME or no CHUNKING  ─▶ likewise
 //!   UTF-8 in header or sender, no SMTPUTF8 ─▶ 5.6.7 for all
 //!   UTF-8 in a recipient,      no SMTPUTF8 ─▶ 5.6.7 for that one
 //! ```
 //!
 //! The store keeps the message as it came; only what goes to this server is another.
 //!
-//! Standards: RFC 6152 §3 (8-bit content), RFC 6531 §3.4 (when SMTPUTF8 is asked for) and §3.6
+//! Standards: RFC 6152 §3 (8-bit content), RFC 3030 §3 (binary content), RFC 6531 §3.4 (when SMTPUTF8 is asked for) and §3.6
 //! (servers without it), RFC 9422 §4.2 (RCPTMAX), RFC 3463 §3.7 (5.6.3), RFC 6531 §3.5 (5.6.7).
 //! Not here: the conversion (crate `message`).
 
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use envelope::{Address, EnhancedStatus, Envelope};
+use envelope::{Address, BodyType, EnhancedStatus, Envelope};
 use message::{Message, header};
 use smtp::client::Stage;
 
@@ -67,6 +68,20 @@ impl Fit {
     }
 }
 
+/// What a server does not take.
+const NOT_EIGHT_BIT: &str = "no 8-bit content (RFC 6152)";
+const NOT_BINARY: &str = "no binary content (RFC 3030)";
+
+/// Whether octets are 7-bit and their lines end in CRLF.
+fn is_plain(octets: &[u8]) -> bool {
+    let mut after_cr = false;
+    octets.iter().all(|octet| {
+        let fits = octet.is_ascii() && after_cr == (*octet == b'\n');
+        after_cr = *octet == b'\r';
+        fits
+    }) && !after_cr
+}
+
 impl Conversation<'_> {
     /// How the message goes to this server, or why it cannot.
     pub(super) async fn fit(&self) -> Result<Fit, Told> {
@@ -75,8 +90,14 @@ impl Conversation<'_> {
             self.fit_addresses(&mut fit).await?;
         }
         self.fit_number(&mut fit);
-        if !self.session.capabilities().eight_bit_mime {
-            fit.converted = self.seven_bit().await?;
+        let capabilities = self.session.capabilities();
+        let (binary_mime, eight_bit_mime) = (capabilities.binary_mime, capabilities.eight_bit_mime);
+        match self.cargo.envelope.body {
+            BodyType::BinaryMime if binary_mime => {}
+            BodyType::BinaryMime => fit.converted = self.converted(NOT_BINARY).await?,
+            _ if eight_bit_mime => {}
+            _ if self.is_ascii().await => {}
+            _ => fit.converted = self.converted(NOT_EIGHT_BIT).await?,
         }
         Ok(fit)
     }
@@ -142,13 +163,10 @@ impl Conversation<'_> {
         !head.is_ascii()
     }
 
-    /// The content in 7 bits; `None` if it is so already.
-    async fn seven_bit(&self) -> Result<Option<Bytes>, Told> {
-        if self.is_ascii().await {
-            return Ok(None);
-        }
+    /// The content in 7 bits and in lines; `None` if it is so already.
+    async fn converted(&self, lacks: &str) -> Result<Option<Bytes>, Told> {
         if self.cargo.octets > CONVERTED_OCTETS_MAX {
-            return Err(self.no_eight_bit("it is too large to be converted"));
+            return Err(self.cannot_take(lacks, "it is too large to be converted"));
         }
         let mut content = Vec::new();
         loop {
@@ -160,9 +178,10 @@ impl Conversation<'_> {
             }
         }
         match Message::parse(&content).to_seven_bit() {
-            Ok(Some(converted)) if converted.is_ascii() => Ok(Some(Bytes::from(converted))),
-            Ok(_) => Err(self.no_eight_bit("it has 8-bit octets outside of its parts")),
-            Err(error) => Err(self.no_eight_bit(&error.to_string())),
+            Ok(None) if is_plain(&content) => Ok(None),
+            Ok(Some(converted)) if is_plain(&converted) => Ok(Some(Bytes::from(converted))),
+            Ok(_) => Err(self.cannot_take(lacks, "its encodings do not tell of all such octets")),
+            Err(error) => Err(self.cannot_take(lacks, &error.to_string())),
         }
     }
 
@@ -177,11 +196,8 @@ impl Conversation<'_> {
         true
     }
 
-    fn no_eight_bit(&self, why: &str) -> Told {
-        let text = format!(
-            "{} takes no 8-bit content (RFC 6152), which this message has: {why}",
-            self.host.name
-        );
+    fn cannot_take(&self, lacks: &str, why: &str) -> Told {
+        let text = format!("{} takes {lacks}, which this message has: {why}", self.host.name);
         self.silent(Stage::Hello, EnhancedStatus::new(5, 6, 3), text)
     }
 }
