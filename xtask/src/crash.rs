@@ -27,8 +27,8 @@ use clap::Args;
 
 use crate::crash::audit::Ledger;
 use crate::crash::volume::Volume;
-use crate::letter::{Form, Luck};
-use crate::load::Load;
+use crate::letter::{Audience, Form, Luck};
+use crate::load::{End, Load};
 use crate::repository::target_folder;
 use crate::server::{self, Build, Server, Site};
 
@@ -132,7 +132,7 @@ impl Place {
     /// Runs rounds on one store; says how many failed. The first failure ends them: a store
     /// that lost mail once would be blamed for it in every later round.
     fn rounds(mut self, program: &std::path::Path, count: u32, options: &Options) -> Result<u32> {
-        let site = Site::prepare(program, &self.folder, &FORM.addresses())?;
+        let site = Site::prepare(program, &self.folder, &FORM.addresses(), &[])?;
         if let Some(volume) = &self.volume {
             volume.sync()?; // the accounts shall be there, whatever the build
         }
@@ -174,10 +174,11 @@ impl Place {
         let load = Load {
             address: server.smtp,
             form: FORM,
+            to: Audience::ONE_OF_OURS,
             round,
             connections: CONNECTIONS,
             held: HELD,
-            duration: None,
+            end: End::Broken,
         };
         let running = load.start()?;
         let begun = Instant::now();

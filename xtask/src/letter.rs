@@ -47,7 +47,25 @@ pub(crate) struct Form {
 
 /// The address of account `number`.
 pub(crate) fn address(number: u32) -> String {
-    format!("u{number:04}@{DOMAIN}")
+    address_at(number, DOMAIN)
+}
+
+fn address_at(number: u32, domain: &str) -> String {
+    format!("u{number:04}@{domain}")
+}
+
+/// Whom the messages of a load go to.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Audience {
+    /// The domain of all recipients.
+    pub(crate) domain: &'static str,
+    /// Recipients of each message.
+    pub(crate) each: u32,
+}
+
+impl Audience {
+    /// One account of ours for each message.
+    pub(crate) const ONE_OF_OURS: Self = Self { domain: DOMAIN, each: 1 };
 }
 
 impl Form {
@@ -56,10 +74,19 @@ impl Form {
         (0..self.accounts).map(address).collect()
     }
 
-    /// Whom a message goes to.
+    /// Whom a message goes to, first of all.
     pub(crate) fn recipient(self, marker: Marker) -> String {
-        let number = marker.connection.wrapping_mul(31).wrapping_add(marker.number);
-        address(number % self.accounts)
+        address(self.first_recipient(marker))
+    }
+
+    fn first_recipient(self, marker: Marker) -> u32 {
+        marker.connection.wrapping_mul(31).wrapping_add(marker.number) % self.accounts
+    }
+
+    /// All whom a message goes to; no two are the same as long as there are accounts enough.
+    pub(crate) fn recipients(self, marker: Marker, to: Audience) -> Vec<String> {
+        let first = self.first_recipient(marker);
+        (0..to.each).map(|more| address_at((first + more) % self.accounts, to.domain)).collect()
     }
 
     /// The content of a message: CRLF lines, none of which begins with a dot.
@@ -138,7 +165,9 @@ impl Luck {
 
 #[cfg(test)]
 mod tests {
-    use super::{Form, Marker, Recognised};
+    use std::collections::BTreeSet;
+
+    use super::{Audience, Form, Marker, Recognised};
 
     #[test]
     fn a_message_is_recognised_and_a_torn_one_too() {
@@ -153,6 +182,16 @@ mod tests {
         assert_eq!(form.recognise(&torn), Recognised::Torn(Some(marker)));
         assert_eq!(form.recognise(&stored[..3000]), Recognised::Torn(Some(marker)));
         assert_eq!(form.recognise(b""), Recognised::Torn(None));
+    }
+
+    #[test]
+    fn recipients_are_different_accounts() {
+        let form = Form { accounts: 30, size_octets: 4096 };
+        let marker = Marker { round: 1, connection: 2, number: 27 };
+        let to = form.recipients(marker, Audience { domain: "away.test", each: 20 });
+        assert_eq!(to.first().map(String::as_str), Some("u0029@away.test"));
+        assert_eq!(to.iter().collect::<BTreeSet<_>>().len(), 20);
+        assert_eq!(form.recipients(marker, Audience::ONE_OF_OURS), ["u0029@load.test"]);
     }
 
     #[test]

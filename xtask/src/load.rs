@@ -1,7 +1,7 @@
 //! A generator of SMTP load that remembers what was acknowledged.
 //!
 //! ```text
-//!   N connections, each: MAIL RCPT DATA → 354 → content → 250 → Progress, again
+//!   N connections, each: MAIL RCPT … DATA → 354 → content → 250 → Progress, again
 //!   M connections, each: … DATA → 354 → half of a content, and then silence
 //! ```
 //!
@@ -19,20 +19,31 @@ use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, Buf
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
-use crate::letter::{Form, Marker};
+use crate::letter::{Audience, Form, Marker};
 
 /// What to do to which server.
 #[derive(Debug, Clone)]
 pub(crate) struct Load {
     pub(crate) address: SocketAddr,
     pub(crate) form: Form,
+    pub(crate) to: Audience,
     pub(crate) round: u32,
     /// Connections that send one message after the other.
     pub(crate) connections: u32,
     /// Connections that stay in the middle of a content.
     pub(crate) held: u32,
-    /// When to stop by itself; else when the connections break.
-    pub(crate) duration: Option<Duration>,
+    pub(crate) end: End,
+}
+
+/// When a load ends.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum End {
+    /// When its connections break.
+    Broken,
+    /// After this time.
+    After(Duration),
+    /// When each connection has sent so many messages.
+    Sent(u32),
 }
 
 /// What happened so far; read while the load runs.
@@ -110,12 +121,12 @@ impl Load {
     }
 
     async fn run(self, progress: &Arc<Progress>) {
-        let deadline = self.duration.map(|duration| Instant::now() + duration);
+        let begun = Instant::now();
         let mut connections = JoinSet::new();
         for connection in 0..self.connections {
             let (load, progress) = (self.clone(), Arc::clone(progress));
             connections.spawn(async move {
-                if let Err(error) = load.send_messages(connection, deadline, &progress).await {
+                if let Err(error) = load.send_messages(connection, begun, &progress).await {
                     progress.note_fault(error.to_string());
                 }
             });
@@ -134,22 +145,29 @@ impl Load {
     async fn send_messages(
         &self,
         connection: u32,
-        deadline: Option<Instant>,
+        begun: Instant,
         progress: &Progress,
     ) -> io::Result<()> {
         let mut client = Client::connect(self.address).await?;
         for number in 0.. {
-            if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+            let is_over = match self.end {
+                End::Broken => false,
+                End::After(duration) => begun.elapsed() >= duration,
+                End::Sent(count) => number >= count,
+            };
+            if is_over {
                 return client.quit().await;
             }
             let marker = Marker { round: self.round, connection, number };
             let mut content = self.form.content(marker);
             content.extend_from_slice(b".\r\n");
-            let begun = Instant::now();
-            client.open_data(&self.form.recipient(marker)).await?;
+            let to = self.form.recipients(marker, self.to);
+            let message_begun = Instant::now();
+            client.open_data(&to).await?;
             client.stream.write_all(&content).await?;
             client.expect('2').await?;
-            progress.note_acknowledged(Acknowledged { marker, latency: begun.elapsed() });
+            let latency = message_begun.elapsed();
+            progress.note_acknowledged(Acknowledged { marker, latency });
         }
         Ok(())
     }
@@ -157,7 +175,7 @@ impl Load {
     async fn stay_in_data(&self, connection: u32, progress: &Progress) -> io::Result<()> {
         let marker = Marker { round: self.round, connection, number: 0 };
         let mut client = Client::connect(self.address).await?;
-        client.open_data(&self.form.recipient(marker)).await?;
+        client.open_data(&self.form.recipients(marker, self.to)).await?;
         let content = self.form.content(marker);
         let half = content.get(..content.len() / 2).unwrap_or_default();
         client.stream.write_all(half).await?;
@@ -172,39 +190,65 @@ impl Load {
 struct Client {
     stream: BufReader<TcpStream>,
     line: Vec<u8>,
+    /// Whether it takes commands before it answered those before them.
+    pipelining: bool,
 }
 
 impl Client {
     async fn connect(address: SocketAddr) -> io::Result<Self> {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
-        let mut client = Self { stream: BufReader::new(stream), line: Vec::new() };
+        let stream = BufReader::new(stream);
+        let mut client = Self { stream, line: Vec::new(), pipelining: false };
         client.expect('2').await?;
         client.stream.write_all(b"EHLO load.sender.test\r\n").await?;
-        client.expect('2').await?;
+        while client.next_line().await? == Line::Inner {
+            client.note_extension();
+        }
+        client.note_extension();
+        client.check('2')?;
         Ok(client)
     }
 
-    /// MAIL, RCPT and DATA in one packet (RFC 2920), and their three replies.
-    async fn open_data(&mut self, recipient: &str) -> io::Result<()> {
-        let commands = format!("MAIL FROM:<load@sender.test>\r\nRCPT TO:<{recipient}>\r\nDATA\r\n");
-        self.stream.write_all(commands.as_bytes()).await?;
-        self.expect('2').await?;
-        self.expect('2').await?;
+    fn note_extension(&mut self) {
+        self.pipelining |= self.line.get(4..).is_some_and(|word| word.starts_with(b"PIPELINING"));
+    }
+
+    /// MAIL, all RCPT and DATA, in one packet where that is allowed (RFC 2920), and their replies.
+    async fn open_data(&mut self, recipients: &[String]) -> io::Result<()> {
+        let mut commands = vec!["MAIL FROM:<load@sender.test>\r\n".to_owned()];
+        commands.extend(recipients.iter().map(|to| format!("RCPT TO:<{to}>\r\n")));
+        if self.pipelining {
+            let all = format!("{}DATA\r\n", commands.concat());
+            self.stream.write_all(all.as_bytes()).await?;
+            for _ in &commands {
+                self.expect('2').await?;
+            }
+            return self.expect('3').await;
+        }
+        for command in &commands {
+            self.stream.write_all(command.as_bytes()).await?;
+            self.expect('2').await?;
+        }
+        self.stream.write_all(b"DATA\r\n").await?;
         self.expect('3').await
     }
 
     /// Reads one reply, all its lines; an error unless it begins with `class`.
     async fn expect(&mut self, class: char) -> io::Result<()> {
-        loop {
-            self.line.clear();
-            if self.stream.read_until(b'\n', &mut self.line).await? == 0 {
-                return Err(ErrorKind::UnexpectedEof.into());
-            }
-            if self.line.get(3) != Some(&b'-') {
-                break;
-            }
+        while self.next_line().await? == Line::Inner {}
+        self.check(class)
+    }
+
+    async fn next_line(&mut self) -> io::Result<Line> {
+        self.line.clear();
+        if self.stream.read_until(b'\n', &mut self.line).await? == 0 {
+            return Err(ErrorKind::UnexpectedEof.into());
         }
+        Ok(if self.line.get(3) == Some(&b'-') { Line::Inner } else { Line::Last })
+    }
+
+    fn check(&self, class: char) -> io::Result<()> {
         if self.line.first().copied().map(char::from) == Some(class) {
             return Ok(());
         }
@@ -216,4 +260,11 @@ impl Client {
         self.stream.write_all(b"QUIT\r\n").await?;
         self.expect('2').await
     }
+}
+
+/// A line of a reply (RFC 5321 §4.2.1).
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Line {
+    Inner,
+    Last,
 }

@@ -5,6 +5,7 @@
 
 use std::env;
 use std::ffi::OsString;
+use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::SocketAddr;
@@ -63,11 +64,17 @@ pub(crate) struct Site {
 }
 
 impl Site {
-    /// Writes a configuration into an empty folder and makes the accounts.
-    pub(crate) fn prepare(program: &Path, folder: &Path, addresses: &[String]) -> Result<Self> {
+    /// Writes a configuration into an empty folder and makes the accounts. Mail for the domains
+    /// of `routes` is taken from anybody on loopback, and goes to these hosts.
+    pub(crate) fn prepare(
+        program: &Path,
+        folder: &Path,
+        addresses: &[String],
+        routes: &[(&str, SocketAddr)],
+    ) -> Result<Self> {
         fs::create_dir_all(folder)?;
         let site = Self { program: program.to_path_buf(), folder: folder.to_path_buf() };
-        fs::write(site.configuration(), CONFIGURATION)?;
+        fs::write(site.configuration(), configuration(routes))?;
         site.command(&["domain", "add", DOMAIN], "")?;
         for some in addresses.chunks(200) {
             let mut arguments = vec!["account", "add", "--password-stdin"];
@@ -148,14 +155,24 @@ impl Site {
     }
 }
 
-const CONFIGURATION: &str = r#"hostname = "mx.load.test"
+fn configuration(routes: &[(&str, SocketAddr)]) -> String {
+    let (mut relay_from, mut outbound) = ("", String::new());
+    if !routes.is_empty() {
+        relay_from = "relay_from = [\"127.0.0.0/8\"]\n";
+        "[outbound]\nallow_private = true\n\n[outbound.routes]\n".clone_into(&mut outbound);
+    }
+    for (domain, host) in routes {
+        let _ = writeln!(outbound, "{domain:?} = \"{host}\"");
+    }
+    format!(
+        r#"hostname = "mx.load.test"
 data_dir = "data"
 
 [[listener]]
 protocol = "smtp"
 bind = ["127.0.0.1:0"]
 tls = "none"
-
+{relay_from}
 [[listener]]
 protocol = "pop3"
 bind = ["127.0.0.1:0"]
@@ -167,7 +184,10 @@ allow_cleartext = true
 [limits]
 connections = 50000
 connections_per_ip = 50000
-"#;
+
+{outbound}"#
+    )
+}
 
 fn read_ready_line(child: &mut Child) -> Result<String> {
     let output = child.stdout.take().ok_or_else(|| anyhow!("no standard output"))?;

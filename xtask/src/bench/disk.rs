@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
-use crate::bench::meter::Meter;
+use crate::bench::meter::{Groups, Meter};
+use crate::bench::series::{Case, Kind};
 use crate::bench::table::{Latencies, Row};
 use crate::letter::{Form, Marker};
 
@@ -15,18 +16,20 @@ use crate::letter::{Form, Marker};
 #[derive(Debug)]
 pub(super) struct Append<'a> {
     pub(super) folder: &'a Path,
-    pub(super) octets: usize,
+    /// Messages of this size, one sync for as many as there are connections.
+    pub(super) case: Case,
     pub(super) duration: Duration,
 }
 
 impl Append<'_> {
-    /// Appends, and syncs after each `batch` appends.
-    pub(super) fn measure(&self, batch: u32) -> Result<Row> {
+    /// Appends and syncs.
+    pub(super) fn measure(&self) -> Result<Row> {
+        let batch = self.case.connections;
         let path = self.folder.join("appends");
         let mut file = File::create(&path)?;
-        let form = Form { accounts: 1, size_octets: self.octets };
+        let form = Form { accounts: 1, size_octets: self.case.octets };
         let content = form.content(Marker { round: 0, connection: 0, number: 0 });
-        let meter = Meter::begin(self.folder, None)?;
+        let meter = Meter::begin(self.folder, Groups::default())?;
         let begun = Instant::now();
         let mut latencies = Vec::new();
         while begun.elapsed() < self.duration {
@@ -41,7 +44,7 @@ impl Append<'_> {
         let files = self.folder.to_path_buf();
         let reading = meter.end(&files)?;
         std::fs::remove_file(&path)?;
-        let row = Row::new("disk", batch, Latencies::new(latencies), took, took, reading);
+        let row = Row::new(Kind::Disk, self.case, Latencies::new(latencies), [took, took], reading);
         println!("{row}");
         Ok(row)
     }

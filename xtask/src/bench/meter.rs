@@ -1,4 +1,5 @@
-//! What a run costs: CPU of the server, octets and flushes of the device, syncs, and noise.
+//! What a run costs: CPU and memory of the server, octets and flushes of the device, syncs, and
+//! noise.
 //!
 //! CPU time comes from a control group, so that children count that lived and died in between.
 
@@ -13,6 +14,7 @@ use anyhow::{Context, Result, anyhow};
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeValLike as _;
 
+use crate::bench::memory::MemoryWatch;
 use crate::bench::syncs::{SyncCount, SyncTrace};
 
 /// Ticks of a second in /proc/stat; the same on every Linux that we know.
@@ -42,8 +44,13 @@ impl Group {
     pub(super) fn command(&self, program: &Path) -> Command {
         let mut command = Command::new("sh");
         command.args(["-c", "echo $$ > \"$0\" && exec \"$@\""]);
-        command.arg(self.folder.join("cgroup.procs")).arg(program);
+        command.arg(self.members()).arg(program);
         command
+    }
+
+    /// The file that lists its processes.
+    pub(super) fn members(&self) -> PathBuf {
+        self.folder.join("cgroup.procs")
     }
 
     fn cpu(&self) -> Result<Duration> {
@@ -78,16 +85,29 @@ pub(super) struct Reading {
     /// Flushes of the device's cache, by anybody.
     pub(super) flushes: Option<u64>,
     pub(super) syncs: Option<SyncCount>,
-    /// Part of the machine's CPU time that neither server nor load took.
+    /// Octets of memory of all processes of the server, at the worst moment.
+    pub(super) memory: Option<u64>,
+    /// Part of the machine's CPU time that neither the server nor the load, nor where it sends
+    /// to, took.
     pub(super) noise: f64,
+}
+
+/// Whose costs are counted.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Groups<'a> {
+    /// The server; without one, this process itself.
+    pub(super) server: Option<&'a Group>,
+    /// Where the server sends to.
+    pub(super) beyond: Option<&'a Group>,
 }
 
 /// A measurement under way.
 #[derive(Debug)]
 pub(super) struct Meter<'a> {
-    group: Option<&'a Group>,
+    groups: Groups<'a>,
     device: Device,
     syncs: Option<SyncTrace>,
+    memory: Option<MemoryWatch>,
     before: Moment,
     begun: Instant,
 }
@@ -95,6 +115,7 @@ pub(super) struct Meter<'a> {
 #[derive(Debug)]
 struct Moment {
     group_cpu: Duration,
+    beyond_cpu: Duration,
     own_cpu: Duration,
     busy_cpu: Duration,
     octets: u64,
@@ -103,25 +124,29 @@ struct Moment {
 
 impl<'a> Meter<'a> {
     /// Begins with a quiet disk: all that was written before is written out first.
-    pub(super) fn begin(folder: &Path, group: Option<&'a Group>) -> Result<Self> {
+    pub(super) fn begin(folder: &Path, groups: Groups<'a>) -> Result<Self> {
         let device = Device::of(folder)?;
         nix::unistd::sync();
-        let before = Moment::now(group, &device)?;
-        Ok(Self { group, device, syncs: SyncTrace::begin(), before, begun: Instant::now() })
+        let memory = groups.server.map(|group| MemoryWatch::begin(&group.members())).transpose()?;
+        let before = Moment::now(groups, &device)?;
+        let begun = Instant::now();
+        Ok(Self { groups, device, syncs: SyncTrace::begin(), memory, before, begun })
     }
 
     /// Ends; `files` is the folder with the server's files.
     pub(super) fn end(self, files: &Path) -> Result<Reading> {
         let wall = self.begun.elapsed();
-        let busy = Moment::now(self.group, &self.device)?;
+        let busy = Moment::now(self.groups, &self.device)?;
         let syncs = self.syncs.and_then(|trace| trace.end(files));
+        let memory = self.memory.map(MemoryWatch::end);
         nix::unistd::sync(); // what the run left in memory is part of its price
-        let after = Moment::now(self.group, &self.device)?;
+        let after = Moment::now(self.groups, &self.device)?;
         let own = busy.own_cpu.saturating_sub(self.before.own_cpu);
         let group = busy.group_cpu.saturating_sub(self.before.group_cpu);
-        let cpu = if self.group.is_some() { group } else { own };
+        let beyond = busy.beyond_cpu.saturating_sub(self.before.beyond_cpu);
+        let cpu = if self.groups.server.is_some() { group } else { own };
         let all = busy.busy_cpu.saturating_sub(self.before.busy_cpu);
-        let others = all.saturating_sub(own).saturating_sub(group);
+        let others = all.saturating_sub(own).saturating_sub(group).saturating_sub(beyond);
         let cores = thread::available_parallelism().map_or(1, usize::from);
         Ok(Reading {
             cpu,
@@ -131,18 +156,21 @@ impl<'a> Meter<'a> {
                 .zip(self.before.flushes)
                 .map(|(after, before)| after.saturating_sub(before)),
             syncs,
+            memory,
             noise: others.as_secs_f64() / (wall.as_secs_f64() * cores as f64),
         })
     }
 }
 
 impl Moment {
-    fn now(group: Option<&Group>, device: &Device) -> Result<Self> {
+    fn now(groups: Groups<'_>, device: &Device) -> Result<Self> {
         let usage = getrusage(UsageWho::RUSAGE_SELF)?;
         let own = usage.user_time().num_microseconds() + usage.system_time().num_microseconds();
         let (octets, flushes) = device.written()?;
+        let cpu_of = |group: Option<&Group>| group.map_or(Ok(Duration::ZERO), Group::cpu);
         Ok(Self {
-            group_cpu: group.map_or(Ok(Duration::ZERO), Group::cpu)?,
+            group_cpu: cpu_of(groups.server)?,
+            beyond_cpu: cpu_of(groups.beyond)?,
             own_cpu: Duration::from_micros(u64::try_from(own)?),
             busy_cpu: busy_cpu()?,
             octets,

@@ -1,4 +1,5 @@
-//! Postfix as it would be set up for this load: its own queue, `virtual` into maildirs.
+//! Postfix as it would be set up for this load: its own queue, `virtual` into maildirs, `smtp` to
+//! the sink, and `retry` for what shall wait.
 //!
 //! Its configuration, spool and mail are in a folder of the series; the machine's own Postfix, if
 //! there is one, is not touched. The settings give it what a fair rival gets: no limits on
@@ -16,6 +17,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, anyhow, bail};
 
 use crate::bench::meter::Group;
+use crate::bench::series::{BEYOND, WAITING};
 use crate::letter::{DOMAIN, Form};
 use crate::suite::packages;
 
@@ -24,8 +26,11 @@ const MAIL_OWNER: u32 = 65534;
 
 const PROGRAM: &str = "/usr/sbin/postfix";
 
-/// The spool's folders with mail that is not in a mailbox yet.
-const QUEUES: &[&str] = &["maildrop", "incoming", "active", "deferred"];
+/// The spool's folders with mail that is under way.
+const QUEUES: &[&str] = &["maildrop", "incoming", "active"];
+
+/// The folder with mail that waits.
+const DEFERRED: &str = "deferred";
 
 /// Installs Postfix if it is missing.
 pub(super) fn provide() -> Result<()> {
@@ -44,8 +49,13 @@ pub(super) struct Postfix {
 }
 
 impl Postfix {
-    /// Sets it up in `folder` and starts it as a member of the group.
-    pub(super) fn start(folder: &Path, form: Form, group: &Group) -> Result<Self> {
+    /// Sets it up in `folder` and starts it as a member of the group; it relays to `beyond`.
+    pub(super) fn start(
+        folder: &Path,
+        form: Form,
+        group: &Group,
+        beyond: SocketAddr,
+    ) -> Result<Self> {
         let (settings, spool) = (folder.join("etc"), folder.join("spool"));
         let (library, mail) = (folder.join("lib"), folder.join("mail"));
         for part in [&settings, &spool, &library, &mail] {
@@ -59,6 +69,7 @@ impl Postfix {
         fs::write(settings.join("main.cf"), main_settings(folder, &settings))?;
         fs::write(settings.join("master.cf"), services(smtp))?;
         fs::write(settings.join("mailboxes"), mailboxes(form))?;
+        fs::write(settings.join("transports"), transports(beyond))?;
         let status = group
             .command(Path::new(PROGRAM))
             .arg("-c")
@@ -80,23 +91,36 @@ impl Postfix {
         Ok(postfix)
     }
 
-    /// Messages that are accepted and not in a mailbox yet.
+    /// Messages that are accepted, neither where they belong nor put off.
     pub(super) fn queue_length(&self) -> Result<usize> {
-        let mut folders: Vec<PathBuf> = QUEUES.iter().map(|name| self.spool.join(name)).collect();
-        let mut files = 0;
-        while let Some(folder) = folders.pop() {
-            let Ok(entries) = fs::read_dir(&folder) else { continue };
-            for entry in entries {
-                let entry = entry?;
-                match entry.file_type() {
-                    Ok(kind) if kind.is_dir() => folders.push(entry.path()),
-                    Ok(_) => files += 1,
-                    Err(_) => {} // delivered between the listing and the look
-                }
+        QUEUES.iter().map(|name| count_files(&self.spool.join(name))).sum()
+    }
+
+    /// An error unless exactly so many messages are put off.
+    pub(super) fn check_deferred(&self, expected: u32) -> Result<()> {
+        let found = count_files(&self.spool.join(DEFERRED))?;
+        if found == usize::try_from(expected)? {
+            return Ok(());
+        }
+        bail!("{found} messages are put off, but {expected} should be: see postfix.log");
+    }
+}
+
+fn count_files(folder: &Path) -> Result<usize> {
+    let mut folders = vec![folder.to_path_buf()];
+    let mut files = 0;
+    while let Some(folder) = folders.pop() {
+        let Ok(entries) = fs::read_dir(&folder) else { continue };
+        for entry in entries {
+            let entry = entry?;
+            match entry.file_type() {
+                Ok(kind) if kind.is_dir() => folders.push(entry.path()),
+                Ok(_) => files += 1,
+                Err(_) => {} // delivered between the listing and the look
             }
         }
-        Ok(files)
     }
+    Ok(files)
 }
 
 impl Drop for Postfix {
@@ -136,6 +160,11 @@ virtual_mailbox_maps = texthash:{1}/mailboxes
 virtual_uid_maps = static:{MAIL_OWNER}
 virtual_gid_maps = static:{MAIL_OWNER}
 virtual_minimum_uid = 100
+relay_domains = {BEYOND} {WAITING}
+transport_maps = texthash:{1}/transports
+queue_run_delay = 1d
+minimal_backoff_time = 1d
+maximal_backoff_time = 1d
 maillog_file = {0}/postfix.log
 maillog_file_prefixes = {0}
 in_flow_delay = 0
@@ -171,6 +200,7 @@ fn services(smtp: SocketAddr) -> String {
         "error unix - - n - - error",
         "retry unix - - n - - error",
         "virtual unix - n n - - virtual",
+        "smtp unix - - n - - smtp",
         "anvil unix - - n - 1 anvil",
         "postlog unix-dgram n - n - 1 postlogd",
     ];
@@ -178,6 +208,10 @@ fn services(smtp: SocketAddr) -> String {
         let _ = writeln!(text, "{line}");
     }
     text
+}
+
+fn transports(beyond: SocketAddr) -> String {
+    format!("{BEYOND} smtp:[{}]:{}\n{WAITING} retry:4.0.0 it waits\n", beyond.ip(), beyond.port())
 }
 
 fn mailboxes(form: Form) -> String {

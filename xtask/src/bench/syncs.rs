@@ -14,10 +14,21 @@ const TRACE_FOLDER: &str = "/sys/kernel/tracing";
 /// Memory for each core's events: enough for 100,000 of them.
 const BUFFER_KIB: &str = "16384";
 
-/// Programs of a Postfix, as the kernel calls them: the files that they sync are gone when we
-/// look.
-const POSTFIX_PROGRAMS: &[&str] =
-    &["smtpd", "cleanup", "qmgr", "virtual", "bounce", "pickup", "postlogd", "trivial-rewrite"];
+/// Programs of Postfix and OpenSMTPD, as the kernel calls them: the files that they sync are gone
+/// when we look.
+const RIVALS_PROGRAMS: &[&str] = &[
+    "smtpd",
+    "cleanup",
+    "qmgr",
+    "virtual",
+    "smtp",
+    "error",
+    "bounce",
+    "pickup",
+    "postlogd",
+    "trivial-rewrite",
+    "mail.maildir",
+];
 
 /// Syncs of a server in one run.
 #[derive(Debug, Clone, Copy, Default)]
@@ -53,7 +64,7 @@ impl SyncTrace {
         Some(trace)
     }
 
-    /// Ends; counts the syncs of files under `files` and of Postfix.
+    /// Ends; counts the syncs of files under `files` and of rivals.
     pub(super) fn end(self, files: &Path) -> Option<SyncCount> {
         fs::write(self.instance.join("tracing_on"), "0").ok()?;
         let text = fs::read_to_string(self.instance.join("trace")).ok()?;
@@ -68,7 +79,7 @@ impl Drop for SyncTrace {
 }
 
 fn count(trace: &str, files: &BTreeMap<u64, Kind>) -> SyncCount {
-    let postfix: BTreeSet<&str> = POSTFIX_PROGRAMS.iter().copied().collect();
+    let rivals: BTreeSet<&str> = RIVALS_PROGRAMS.iter().copied().collect();
     let mut counted = SyncCount::default();
     for line in trace.lines().filter(|line| !line.starts_with('#')) {
         let Some((head, event)) = line.split_once("ext4_sync_file_enter:") else { continue };
@@ -77,7 +88,7 @@ fn count(trace: &str, files: &BTreeMap<u64, Kind>) -> SyncCount {
         match files.get(&inode) {
             Some(Kind::Database) => counted.checkpoint += 1,
             Some(Kind::Other) => counted.accept += 1,
-            None if postfix.contains(task_name(head)) => counted.accept += 1,
+            None if rivals.contains(task_name(head)) => counted.accept += 1,
             None => {}
         }
     }

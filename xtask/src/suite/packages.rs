@@ -89,7 +89,7 @@ fn provide_installed(is_ci: bool) -> Result<()> {
 fn provide_unpacked(is_ci: bool) -> Result<()> {
     let mut is_list_fresh = false;
     for (file, package) in UNPACKED {
-        let folder = Path::new(UNPACKED_PATH).join(package);
+        let folder = unpacked_folder(package);
         let program = folder.join(file);
         if program.is_file() {
             continue;
@@ -111,6 +111,11 @@ fn provide_unpacked(is_ci: bool) -> Result<()> {
             .with_context(|| program.display().to_string())?;
     }
     Ok(())
+}
+
+/// Where a package is unpacked.
+pub(crate) fn unpacked_folder(package: &str) -> PathBuf {
+    Path::new(UNPACKED_PATH).join(package)
 }
 
 /// Downloads a package and unpacks its files; nothing of it is installed or started.
