@@ -18,8 +18,12 @@ use anyhow::{Context, Result};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 use crate::letter::{Audience, Form, Marker};
+
+/// A server that has not replied by then will never.
+const REPLY_MAX: Duration = Duration::from_secs(120);
 
 /// What to do to which server.
 #[derive(Debug, Clone)]
@@ -242,8 +246,15 @@ impl Client {
 
     async fn next_line(&mut self) -> io::Result<Line> {
         self.line.clear();
-        if self.stream.read_until(b'\n', &mut self.line).await? == 0 {
-            return Err(ErrorKind::UnexpectedEof.into());
+        let reading = timeout(REPLY_MAX, self.stream.read_until(b'\n', &mut self.line));
+        match reading.await {
+            Ok(Ok(0)) => return Err(ErrorKind::UnexpectedEof.into()),
+            Ok(read) => {
+                read?;
+            }
+            Err(_) => {
+                return Err(Error::other(format!("no reply within {} s", REPLY_MAX.as_secs())));
+            }
         }
         Ok(if self.line.get(3) == Some(&b'-') { Line::Inner } else { Line::Last })
     }

@@ -1,8 +1,8 @@
 //! OpenSMTPD, unpacked beside the machine's own mail server, with queue and mail on our disk.
 //!
 //! Places are built into it, so it runs in a mount namespace of its own, in which they are folders
-//! of the series. It gets its own defaults, but for a limit of a hundred messages for each
-//! connection.
+//! of the series. It gets its own defaults, but for what would keep it waiting: a hundred messages for
+//! each connection, and five seconds between two connections to a host.
 //!
 //! Not here: who unpacks it (`suite::packages`).
 
@@ -114,6 +114,9 @@ impl Drop for OpenSmtpd {
 fn settings(folder: &Path, smtp: SocketAddr, beyond: SocketAddr) -> String {
     format!(
         "smtp limit max-mails 1000000000
+mta limit conn-delay-route 0
+mta limit max-conn-per-route 20
+mta limit max-conn-per-host 20
 listen on {} port {} hostname mx.{DOMAIN}
 action keep maildir \"{}/mail/%{{rcpt.user}}\" virtual {{ \"@\" = nobody }}
 action away relay host smtp://{beyond}
