@@ -14,7 +14,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use anyhow::{Context, Result, anyhow, bail};
 use envelope::{Address, BodyType, Recipient, ReversePath};
 use store::{
-    Accept, Happening, IdSource, NewEvent, NewFate, NewRecipient, Origin, OriginKind, Store,
+    Accept, Happening, IdSource, NewEvent, NewFate, NewRecipient, Origin, OriginKind, Store, Terms,
     UnixMillis,
 };
 use store_sqlite::{Options, SqliteStore};
@@ -107,6 +107,7 @@ fn message(ids: &IdSource, luck: &mut Luck, number: u32) -> Result<Accept> {
         ],
         notes: Vec::new(),
         notices: Vec::new(),
+        terms: Terms::default(),
     })
 }
 
