@@ -14,6 +14,7 @@
 
 mod certificate;
 mod front;
+mod hardening;
 mod listeners;
 pub(crate) mod log;
 mod upkeep;
@@ -64,6 +65,7 @@ pub(crate) async fn run(config: &Config, until: Until) -> Result<Exit, Failure> 
             .in_path(&config.file)
             .remedy("add a [[listener]] with protocol, bind and tls"));
     }
+    hardening::harden();
     let mut signals = Signals::new(until)?;
     let shutdown = Shutdown::new();
     allow_many_files(config);

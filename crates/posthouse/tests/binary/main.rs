@@ -237,6 +237,38 @@ fn the_second_server_hears_who_the_first_one_is() {
     assert_eq!(site.serve().end(), Some(0), "free again");
 }
 
+/// A password that was in the server's memory is in no file that a crash leaves.
+#[test]
+fn a_server_keeps_its_memory_to_itself() {
+    let site = Site::new(CONFIGURATION);
+    let server = site.serve();
+    let of = |name: &str| {
+        let path = format!("/proc/{}/{name}", server.child.id());
+        fs::read_to_string(path).expect("the kernel tells it")
+    };
+    let line = |text: String, begin: &str| {
+        let found = text.lines().find(|line| line.starts_with(begin)).expect(begin).to_owned();
+        found.split_ascii_whitespace().map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(line(of("status"), "NoNewPrivs:"), ["NoNewPrivs:", "1"]);
+    let core = line(of("limits"), "Max core file size");
+    assert_eq!(core.get(4..6), Some(&["0".to_owned(), "0".to_owned()][..]), "{core:?}");
+    assert_eq!(server.end(), Some(0));
+}
+
+#[test]
+fn the_unit_for_systemd_gives_the_server_little() {
+    let unit = concat!(env!("CARGO_MANIFEST_DIR"), "/../../dist/posthouse.service");
+    let analyze = std::process::Command::new("systemd-analyze")
+        .args(["security", "--offline=true", "--no-pager", "--threshold=15", unit])
+        .output();
+    let Ok(said) = analyze else {
+        println!("there is no systemd-analyze: the unit is not judged");
+        return;
+    };
+    assert!(said.status.success(), "{}", String::from_utf8_lossy(&said.stdout));
+}
+
 #[test]
 fn a_killed_server_leaves_nothing_in_the_way() {
     let site = Site::new(CONFIGURATION);
