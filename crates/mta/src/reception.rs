@@ -12,6 +12,7 @@
 //! RFC 4954 (AUTH).
 //! Not here: syntax, order and limits of commands (crate `smtp`), octets (crate `platform`).
 
+pub mod explain;
 mod incoming;
 mod network;
 pub mod policy;
@@ -105,9 +106,14 @@ impl Reception {
 
     /// A session with a peer.
     pub fn session(self: &Arc<Self>, peer: SocketAddr) -> SmtpDrive {
+        self.session_for(Purpose::Mail, peer)
+    }
+
+    fn session_for(self: &Arc<Self>, purpose: Purpose, peer: SocketAddr) -> SmtpDrive {
         SmtpDrive {
             session: Session::new(Arc::clone(&self.session)),
             reception: Arc::clone(self),
+            purpose,
             peer: peer.ip().to_canonical(),
             hello: None,
             tls: None,
@@ -117,6 +123,7 @@ impl Reception {
             checks: Vec::new(),
             was_listened_to: false,
             send_away: false,
+            would_be: None,
         }
     }
 
@@ -128,10 +135,21 @@ impl Reception {
     }
 }
 
+/// What a session is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Purpose {
+    /// Mail.
+    Mail,
+    /// To tell what would happen: nothing is counted, remembered or stored, nobody waits, and
+    /// rules that find nothing wrong say so.
+    Explain,
+}
+
 /// One session with its decisions.
 #[derive(Debug)]
 pub struct SmtpDrive {
     reception: Arc<Reception>,
+    purpose: Purpose,
     session: Session,
     peer: IpAddr,
     hello: Option<server::Hello>,
@@ -145,6 +163,8 @@ pub struct SmtpDrive {
     was_listened_to: bool,
     /// Whether nothing more is to be heard from this client.
     send_away: bool,
+    /// What would have become of a message whose session only explains.
+    would_be: Option<&'static str>,
 }
 
 impl SmtpDrive {
@@ -274,7 +294,7 @@ impl Drive for SmtpDrive {
             }
         }
         let delay = self.session.delay_hint();
-        if !delay.is_zero() {
+        if !delay.is_zero() && self.purpose == Purpose::Mail {
             self.mta().world.clock.sleep(delay).await;
         }
         self.session.output_into(output);

@@ -39,7 +39,7 @@ pub use self::sender::SenderDomain;
 
 use self::rate::Buckets;
 pub(super) use self::rate::Subject;
-use super::{Network, Service, SmtpDrive};
+use super::{Network, Purpose, Service, SmtpDrive};
 
 /// Most checks that are kept for a message: enough for each rule, while a message to a thousand
 /// recipients stays small.
@@ -90,7 +90,7 @@ pub(super) enum Stage {
 }
 
 impl Stage {
-    fn name(self) -> &'static str {
+    pub(super) fn name(self) -> &'static str {
         match self {
             Self::Connect => "connect",
             Self::Hello => "hello",
@@ -155,7 +155,7 @@ impl Check {
 
 impl SmtpDrive {
     /// Whether the client is nobody whom we know.
-    fn is_stranger(&self) -> bool {
+    pub(super) fn is_stranger(&self) -> bool {
         match self.reception.config.service {
             // Who brings mail by LMTP is a server of ours.
             Service::Submission | Service::Lmtp => false,
@@ -249,7 +249,7 @@ impl SmtpDrive {
         };
         let reverse_path = &transaction.sender.reverse_path;
         let letter = greylist::Letter { peer: self.peer, reverse_path, recipient };
-        let verdict = greylist::check(rules, self.mta(), letter).await;
+        let verdict = greylist::check(rules, self.mta(), letter, self.purpose).await;
         self.heed(Stage::Recipient, Rule::Greylist, verdict)
     }
 
@@ -272,7 +272,9 @@ impl SmtpDrive {
     /// Notes or logs what a rule said.
     fn heed(&mut self, stage: Stage, rule: Rule, verdict: Verdict) -> Result<(), Reply> {
         let reason = match verdict {
-            Verdict::Silent | Verdict::Sound(_) => return Ok(()),
+            Verdict::Silent => return Ok(()),
+            Verdict::Sound(_) if self.purpose == Purpose::Mail => return Ok(()),
+            Verdict::Sound(reason) => reason,
             Verdict::Passed(reason) => reason,
             Verdict::Refused(reply) => {
                 info!(
@@ -293,6 +295,9 @@ impl SmtpDrive {
     fn charge(&self, subject: Subject) -> Verdict {
         let policy = &self.reception.policy;
         let Some(rate) = policy.config.rates.of(subject) else { return Verdict::Silent };
+        if self.purpose == Purpose::Explain {
+            return self.spent(subject);
+        }
         let account = self.login.as_ref().map(|login| login.account);
         let now = self.mta().world.clock.monotonic();
         match policy.buckets.charge(subject, rate, (self.peer, account), now) {
@@ -305,8 +310,9 @@ impl SmtpDrive {
     fn spent(&self, subject: Subject) -> Verdict {
         let policy = &self.reception.policy;
         let Some(rate) = policy.config.rates.of(subject) else { return Verdict::Silent };
+        let account = self.login.as_ref().map(|login| login.account);
         let now = self.mta().world.clock.monotonic();
-        match policy.buckets.look(subject, rate, (self.peer, None), now) {
+        match policy.buckets.look(subject, rate, (self.peer, account), now) {
             Ok(()) => Verdict::Silent,
             Err(over) => Verdict::Refused(rate::reply(subject, rate, over)),
         }

@@ -90,6 +90,11 @@ pub(super) fn loops() -> Reply {
     Reply::new(554, EnhancedStatus::new(5, 4, 6), "This message goes in circles: too many hops")
 }
 
+/// Nothing was stored, so nobody may believe that it was.
+pub(super) fn only_asked() -> Reply {
+    Reply::new(451, EnhancedStatus::new(4, 3, 0), "This session only tells what would happen")
+}
+
 pub(super) fn no_room() -> Reply {
     Reply::new(452, EnhancedStatus::new(4, 3, 1), "Too much is coming in, please try again later")
 }

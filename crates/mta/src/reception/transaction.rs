@@ -19,7 +19,7 @@ use store::{
 use tracing::{info, warn};
 
 use super::incoming::{Facts, Incoming, Keep, Whole};
-use super::{Reception, Service, SmtpDrive, reply};
+use super::{Purpose, Reception, Service, SmtpDrive, reply};
 use crate::delivery::{self, Plan};
 use crate::notice::{self, Original};
 use crate::trace;
@@ -162,6 +162,10 @@ impl SmtpDrive {
             _ => None,
         };
         let what = if plan.is_all_local() { "delivered" } else { "queued" };
+        if self.purpose == Purpose::Explain {
+            self.would_be = Some(what);
+            return Err(reply::only_asked());
+        }
         let (accept, _announcement) =
             self.accept_of(Arrived { id, at, sender, received, whole }, plan);
         match store.accept(accept).await {
@@ -180,7 +184,12 @@ impl SmtpDrive {
         }
     }
 
-    fn plan(&self, sender: &server::Sender, recipients: &[Recipient], at: UnixMillis) -> Plan {
+    pub(super) fn plan(
+        &self,
+        sender: &server::Sender,
+        recipients: &[Recipient],
+        at: UnixMillis,
+    ) -> Plan {
         let table = self.mta().world.directory.table();
         delivery::plan(&table, &sender.reverse_path, recipients, at)
     }
@@ -267,7 +276,7 @@ impl SmtpDrive {
 
 /// Now that the size is known: one full mailbox among several recipients waits in the queue,
 /// so that the others get the message. If it is the only one, the client keeps the message.
-async fn mind_quotas(
+pub(super) async fn mind_quotas(
     store: &dyn Store,
     plan: &mut Plan,
     octets: u64,

@@ -7,8 +7,9 @@ mod carry;
 #[cfg(test)]
 mod disk;
 #[cfg(test)]
-mod fairness;
 #[cfg(test)]
+mod explain;
+mod fairness;
 mod forwarding;
 mod greylisting;
 #[cfg(test)]

@@ -28,6 +28,7 @@ pub(crate) struct Office {
     pub(crate) zone: Arc<Zone>,
     pub(crate) mta: Arc<Mta>,
     pub(crate) policy: Arc<Policy>,
+    directory: Arc<Directory>,
     _folder: tempfile::TempDir,
 }
 
@@ -51,7 +52,7 @@ impl Office {
         let tls = ClientTls::opportunistic(&RealDisk, &[]).unwrap();
         let world = World {
             store: Arc::clone(&store),
-            directory,
+            directory: Arc::clone(&directory),
             resolver: Arc::<Zone>::clone(&zone),
             net: Arc::new(TokioNet),
             clock: shared,
@@ -69,13 +70,17 @@ impl Office {
             listening: vec!["192.0.2.1:25".parse().unwrap()],
         };
         let mta = Mta::new(config, world);
-        Self { store, clock, zone, mta, policy: Policy::new(policy), _folder: folder }
+        Self { store, clock, zone, mta, policy: Policy::new(policy), directory, _folder: folder }
     }
 
-    fn reception(&self, service: Service) -> Arc<Reception> {
+    pub(crate) fn reception(&self, service: Service) -> Arc<Reception> {
         let config =
             ReceptionConfig { service, tls: Tls::None, auth_in_clear: AuthInClear::Allowed };
         Reception::with_policy(Arc::clone(&self.mta), config, Arc::clone(&self.policy))
+    }
+
+    pub(crate) fn directory(&self) -> Arc<Directory> {
+        Arc::clone(&self.directory)
     }
 
     /// A session with a peer of the port for strangers.

@@ -23,7 +23,7 @@ use store::{RecipientPattern, Seen, UnixMillis};
 
 use super::Verdict;
 use crate::Mta;
-use crate::reception::reply;
+use crate::reception::{Purpose, reply};
 use crate::words::in_words;
 
 /// How often a known network's time is begun anew: once in this part of it, so that a known
@@ -65,11 +65,16 @@ pub(super) struct Letter<'a> {
 }
 
 /// Cancel safety: what is remembered may be remembered all the same.
-pub(super) async fn check(rules: &Greylist, mta: &Mta, letter: Letter<'_>) -> Verdict {
+pub(super) async fn check(
+    rules: &Greylist,
+    mta: &Mta,
+    letter: Letter<'_>,
+    purpose: Purpose,
+) -> Verdict {
     if rules.exempts(letter.recipient) {
         return Verdict::Passed(format!("{} waits for nobody", letter.recipient));
     }
-    match decide(rules, mta, letter).await {
+    match decide(rules, mta, letter, purpose).await {
         Ok(verdict) => verdict,
         Err(error) => {
             tracing::warn!(peer = %letter.peer, %error, "greylisting does not know who came");
@@ -82,13 +87,17 @@ async fn decide(
     rules: &Greylist,
     mta: &Mta,
     letter: Letter<'_>,
+    purpose: Purpose,
 ) -> Result<Verdict, store::StoreError> {
     let (store, now) = (&mta.world.store, mta.now());
     let network = network(letter.peer);
     let key = key(&network, letter);
     let mut known = store.seen(vec![network.clone(), key.clone()], now).await?.into_iter();
     let (first, second) = (known.next(), known.next());
-    let remember = async |seen: Seen| store.see(seen, now).await;
+    let remember = async |seen: Seen| match purpose {
+        Purpose::Mail => store.see(seen, now).await,
+        Purpose::Explain => Ok(()),
+    };
     let until = later(now, rules.remember);
     match first {
         Some(seen) if seen.key == network => {
