@@ -11,6 +11,7 @@ mod alias;
 mod backup;
 mod check;
 mod domain;
+mod explain;
 mod init;
 mod man;
 mod message;
@@ -113,6 +114,8 @@ enum Administration {
     /// Mail that waits
     #[command(subcommand)]
     Queue(queue::Command),
+    /// What would happen to a message at each stage, and why; does nothing
+    Explain(explain::Options),
     /// Everything that is known of one message
     Trace(trace::Options),
     /// Read the whole store; check every checksum, count and reference
@@ -218,6 +221,7 @@ async fn administer(
         Administration::Account(account) => account::run(account, office, output, talk).await,
         Administration::Alias(alias) => alias::run(alias, office, output, talk).await,
         Administration::Queue(queue) => queue::run(queue, office, output, talk).await,
+        Administration::Explain(options) => explain::run(options, office, output).await,
         Administration::Trace(trace) => trace::run(trace, office, output).await,
         Administration::Verify(verify) => verify::run(&verify, office, output, talk).await,
         Administration::Backup(backup) => backup::run(backup, office, output, talk).await,

@@ -12,6 +12,7 @@
 //! Not here: how items look on a terminal (`cli`), what they mean (crates `store`, `directory`).
 
 mod ask;
+mod explain;
 mod item;
 mod perform;
 mod request;
@@ -21,6 +22,7 @@ mod trace;
 mod wire;
 
 pub(crate) use self::ask::{Answer, ask, take};
+pub(crate) use self::explain::{StepItem, Supposed};
 pub(crate) use self::item::{
     AccountItem, AttemptItem, DomainItem, EventItem, Item, QueueItem, RecipientItem,
     SubmissionItem, WayItem, reply_line, time,

@@ -8,7 +8,7 @@
 use std::sync::{Arc, OnceLock};
 
 use directory::Directory;
-use mta::Mta;
+use mta::{Mta, Reception};
 use platform::{Clock, FolderLock, Random, SystemClock, SystemRandom};
 use store::{Store, StoreError};
 use store_sqlite::{BackupOptions, BackupReport, Options, SqliteStore};
@@ -29,6 +29,8 @@ pub(crate) struct Engine {
     pub(crate) random: Arc<dyn Random>,
     /// The transfer agent, while the server runs.
     pub(crate) in_motion: OnceLock<Arc<Mta>>,
+    /// The listener for other mail servers, while the server runs.
+    pub(crate) reception: OnceLock<Arc<Reception>>,
     folder: Folder,
     /// The store again, for what only this engine tells.
     sqlite: Arc<SqliteStore>,
@@ -48,9 +50,19 @@ impl Engine {
         let directory =
             Directory::open(Arc::clone(&store), Arc::clone(&clock), Arc::clone(&random), secret)
                 .await?;
-        let in_motion = OnceLock::new();
+        let (in_motion, reception) = (OnceLock::new(), OnceLock::new());
         let folder = folder.clone();
-        Ok(Self { store, directory, clock, random, in_motion, folder, sqlite, _lock: lock })
+        Ok(Self {
+            store,
+            directory,
+            clock,
+            random,
+            in_motion,
+            reception,
+            folder,
+            sqlite,
+            _lock: lock,
+        })
     }
 
     /// The data folder.

@@ -41,7 +41,7 @@ use crate::folder::Folder;
 
 use self::certificate::Certificate;
 use self::listeners::Listeners;
-pub(crate) use self::listeners::not_bound;
+pub(crate) use self::listeners::{no_smtp_listener, not_bound, supposed};
 
 /// How long transactions may take to finish once we are told to end.
 const DRAIN: Duration = Duration::from_secs(30);

@@ -192,12 +192,7 @@ impl Rehearsal {
             self.drive.receive(format!("{line}\r\n").as_bytes());
         }
         let mut output = Vec::new();
-        loop {
-            match self.drive.advance(&mut output).await {
-                Next::More | Next::Listen { .. } => {}
-                Next::Read { .. } | Next::Close | Next::EnterTls => break,
-            }
-        }
+        while let Next::More | Next::Listen { .. } = self.drive.advance(&mut output).await {}
         first_line(&output)
     }
 

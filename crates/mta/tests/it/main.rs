@@ -7,10 +7,12 @@ mod carry;
 #[cfg(test)]
 mod disk;
 #[cfg(test)]
-#[cfg(test)]
 mod explain;
+#[cfg(test)]
 mod fairness;
+#[cfg(test)]
 mod forwarding;
+#[cfg(test)]
 mod greylisting;
 #[cfg(test)]
 mod hosts;
@@ -26,6 +28,7 @@ mod policy;
 mod reception;
 #[cfg(test)]
 mod relayed_domains;
+#[cfg(test)]
 mod reports;
 #[cfg(test)]
 mod sending;

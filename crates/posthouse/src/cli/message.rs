@@ -127,7 +127,7 @@ impl Shower<'_> {
 }
 
 #[expect(clippy::disallowed_methods, reason = "a file that the user names, or a pipe")]
-fn read(file: &Path) -> io::Result<Vec<u8>> {
+pub(super) fn read(file: &Path) -> io::Result<Vec<u8>> {
     if file != Path::new("-") {
         return std::fs::read(file);
     }

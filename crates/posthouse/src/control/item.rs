@@ -15,6 +15,7 @@ use store::{
 };
 use store_sqlite::BackupReport;
 
+use super::explain::StepItem;
 use crate::archive::{Brought, Exported, Left};
 
 /// One piece of an answer.
@@ -49,6 +50,8 @@ pub(crate) enum Item {
     Exported(Exported),
     /// What was copied.
     BackedUp(BackupReport),
+    /// What would happen at one stage.
+    Step(StepItem),
     /// Something wrong in the store.
     Finding(Finding),
     /// What was read, without the findings.

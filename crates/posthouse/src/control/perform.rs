@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 
 use super::item::{AccountItem, AliasItem, DomainItem, Item, QueueItem, WayItem};
 use super::request::{Request, Steering};
-use super::{search, trace};
+use super::{explain, search, trace};
 use crate::archive;
 use crate::engine::Engine;
 use crate::failure::Failure;
@@ -88,6 +88,7 @@ pub(crate) async fn perform(
         Request::QueueSteerAll { wanted, action } => {
             search::steer_all(*wanted, action.into(), engine, items).await
         }
+        Request::Explain(supposed) => explain::explain(*supposed, engine, items).await,
         Request::Trace { key, follow } => trace::trace(&key, follow, engine, items).await,
         Request::Backup { folder, keep } => {
             let report = archive::back_up(engine, folder, keep).await?;

@@ -11,6 +11,7 @@ use envelope::{Address, Domain};
 use serde::{Deserialize, Serialize};
 use store::{AccountState, DomainRelay, SteerAction, SubmissionId};
 
+use super::explain::Supposed;
 use super::search::Wanted;
 use crate::archive::{Export, Import, Part};
 
@@ -146,6 +147,8 @@ pub(crate) enum Request {
     Import(Box<Import>),
     /// Take messages out into files.
     Export(Box<Export>),
+    /// What would happen to a message.
+    Explain(Box<Supposed>),
     /// Read and check the whole store.
     Verify {
         /// Whether to repair what can be.

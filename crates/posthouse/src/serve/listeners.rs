@@ -99,6 +99,64 @@ impl Listeners {
     }
 }
 
+/// The listener for other mail servers as the configuration has it, where no server runs.
+pub(crate) fn supposed(config: &Config, engine: &Engine) -> Result<Arc<Reception>, Failure> {
+    let smtp = || config.listeners.iter().filter(|found| found.protocol == Protocol::Smtp);
+    let listener = smtp().next().ok_or_else(no_smtp_listener)?;
+    let listening = smtp().flat_map(|listener| listener.bind.iter().copied()).collect();
+    let mta = super::wiring::mta(config, engine, listening)?;
+    reception(config, listener, mta, super::wiring::policy(config))
+}
+
+/// Nobody can bring us mail.
+pub(crate) fn no_smtp_listener() -> Failure {
+    Failure::new("there is no listener for other mail servers")
+        .remedy("add a [[listener]] with protocol = \"smtp\"")
+}
+
+/// What decides about the mail of a listener.
+fn reception(
+    config: &Config,
+    listener: &config::Listener,
+    mta: Arc<Mta>,
+    policy: Arc<mta::policy::Policy>,
+) -> Result<Arc<Reception>, Failure> {
+    let service = match listener.protocol {
+        Protocol::Submission => Service::Submission,
+        Protocol::Lmtp => Service::Lmtp,
+        Protocol::Smtp | Protocol::Pop3 => {
+            Service::Smtp { relay_from: networks(config, "relay_from", &listener.relay_from)? }
+        }
+    };
+    let settings = ReceptionConfig {
+        service,
+        tls: match listener.security {
+            Security::None => server::Tls::None,
+            Security::StartTls => server::Tls::Offered,
+            Security::Implicit => server::Tls::Implicit,
+        },
+        auth_in_clear: match config.allow_cleartext {
+            true => AuthInClear::Allowed,
+            false => AuthInClear::Refused,
+        },
+    };
+    Ok(Reception::with_policy(mta, settings, policy))
+}
+
+fn networks(
+    config: &Config,
+    key: &str,
+    written: &[config::Network],
+) -> Result<Vec<mta::Network>, Failure> {
+    let network = |network: &config::Network| {
+        network
+            .to_string()
+            .parse::<mta::Network>()
+            .map_err(|error| Failure::new(format!("{key}: {error}")).in_path(&config.file))
+    };
+    written.iter().map(network).collect()
+}
+
 /// What every listener's service is made of.
 struct Desk<'a> {
     config: &'a Config,
@@ -117,22 +175,11 @@ impl Desk<'_> {
         listener: &config::Listener,
         socket: Box<dyn platform::net::Listener>,
     ) -> Result<(), Failure> {
-        let reception = Reception::with_policy(
-            Arc::clone(self.mta),
-            ReceptionConfig {
-                service: self.service(listener)?,
-                tls: match listener.security {
-                    Security::None => server::Tls::None,
-                    Security::StartTls => server::Tls::Offered,
-                    Security::Implicit => server::Tls::Implicit,
-                },
-                auth_in_clear: match self.config.allow_cleartext {
-                    true => AuthInClear::Allowed,
-                    false => AuthInClear::Refused,
-                },
-            },
-            Arc::clone(&self.policy),
-        );
+        let policy = Arc::clone(&self.policy);
+        let reception = reception(self.config, listener, Arc::clone(self.mta), policy)?;
+        if listener.protocol == Protocol::Smtp {
+            self.engine.reception.get_or_init(|| Arc::clone(&reception));
+        }
         let pump = Arc::new(self.pump(listener, ALPN_SMTP)?);
         let start = start(listener);
         let (front, acceptor) = self.front(listener, "421 4.7.0 Too many connections\r\n")?;
@@ -150,29 +197,6 @@ impl Desk<'_> {
             acceptor.run(socket, session).await;
         });
         Ok(())
-    }
-
-    fn service(&self, listener: &config::Listener) -> Result<Service, Failure> {
-        match listener.protocol {
-            Protocol::Submission => return Ok(Service::Submission),
-            Protocol::Lmtp => return Ok(Service::Lmtp),
-            Protocol::Smtp | Protocol::Pop3 => {}
-        }
-        Ok(Service::Smtp { relay_from: self.networks("relay_from", &listener.relay_from)? })
-    }
-
-    fn networks(
-        &self,
-        key: &str,
-        written: &[config::Network],
-    ) -> Result<Vec<mta::Network>, Failure> {
-        let network = |network: &config::Network| {
-            network
-                .to_string()
-                .parse::<mta::Network>()
-                .map_err(|error| Failure::new(format!("{key}: {error}")).in_path(&self.config.file))
-        };
-        written.iter().map(network).collect()
     }
 
     fn pop3(
@@ -243,7 +267,7 @@ impl Desk<'_> {
             Security::Implicit => Vec::new(),
             Security::None | Security::StartTls => refusal.as_bytes().to_vec(),
         };
-        let proxies = self.networks("proxy_from", &listener.proxy_from)?;
+        let proxies = networks(self.config, "proxy_from", &listener.proxy_from)?;
         let clock = &self.engine.clock;
         let front = Front::new(proxies, self.gate, clock, refusal.clone());
         let acceptor = Acceptor {

@@ -2,6 +2,7 @@
 //! server, and how a server begins and ends.
 
 mod archive;
+mod explain;
 mod site;
 
 use std::fs;
