@@ -60,25 +60,10 @@ pub(crate) async fn perform(
         | Request::AccountState { .. }
         | Request::AccountQuota { .. }
         | Request::AccountPassword { .. } => accounts(request, engine, items).await,
-        Request::AliasShow { address, separator } => {
-            let separator = separator.map_or(Separator::None, Separator::Sign);
-            let table = Table::clone(&engine.directory.table()).separated_by(separator);
-            let way = WayItem::new(&table, &address);
-            items.tell(Item::Way(way)).await
-        }
-        Request::AliasAdd { alias, targets, owner } => {
-            let alias = store::Alias { key: alias_key(&alias)?, targets, owner };
-            Ok(engine.directory.set_alias(alias).await?)
-        }
-        Request::AliasRemove { alias } => {
-            Ok(engine.directory.remove_alias(alias_key(&alias)?).await?)
-        }
-        Request::AliasList => {
-            for alias in engine.store.aliases().await? {
-                items.tell(Item::Alias(AliasItem::from(&alias))).await?;
-            }
-            Ok(())
-        }
+        Request::AliasShow { .. }
+        | Request::AliasAdd { .. }
+        | Request::AliasRemove { .. }
+        | Request::AliasList => aliases(request, engine, items).await,
         Request::QueueList => queue(engine, items).await,
         Request::QueueShow { id } => trace::show(id, engine, items).await,
         Request::QueueSteer { id, recipient, action } => {
@@ -133,6 +118,30 @@ async fn domains(request: Request, engine: &Engine, items: &Items) -> Result<(),
         _ => {
             for row in engine.store.domains().await? {
                 items.tell(Item::Domain(DomainItem::from(&row))).await?;
+            }
+            Ok(())
+        }
+    }
+}
+
+async fn aliases(request: Request, engine: &Engine, items: &Items) -> Result<(), Failure> {
+    match request {
+        Request::AliasShow { address, separator } => {
+            let separator = separator.map_or(Separator::None, Separator::Sign);
+            let table = Table::clone(&engine.directory.table()).separated_by(separator);
+            let way = WayItem::new(&table, &address);
+            items.tell(Item::Way(way)).await
+        }
+        Request::AliasAdd { alias, targets, owner } => {
+            let alias = store::Alias { key: alias_key(&alias)?, targets, owner };
+            Ok(engine.directory.set_alias(alias).await?)
+        }
+        Request::AliasRemove { alias } => {
+            Ok(engine.directory.remove_alias(alias_key(&alias)?).await?)
+        }
+        _ => {
+            for alias in engine.store.aliases().await? {
+                items.tell(Item::Alias(AliasItem::from(&alias))).await?;
             }
             Ok(())
         }

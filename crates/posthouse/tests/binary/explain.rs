@@ -1,15 +1,11 @@
 //! What would happen to a message: the same with and without a server, and nothing comes of it.
 
-use std::fs;
-use std::io::Write;
-
 use crate::site::{CONFIGURATION, Site};
 
 const RULES: &str = "[policy]\ngreylist = true\ngreylist_exempt = [\"bob@example.org\"]\n";
 
 fn explained(site: &Site) {
-    let mut file = fs::File::create(site.path("letter.eml")).expect("made");
-    file.write_all(b"Subject: hello\n\nHi\n").expect("written");
+    site.write("letter.eml", "Subject: hello\n\nHi\n");
     let ask = |to: &[&str], more: &[&str]| {
         let mut arguments = vec!["explain", "--from", "ann@else.example", "--ip", "192.0.2.7"];
         arguments.push("--to");

@@ -32,14 +32,19 @@ tls = "implicit"
 impl Site {
     pub(crate) fn new(configuration: &str) -> Self {
         let site = Self { folder: TempDir::new().expect("a folder") };
+        site.write("posthouse.toml", configuration);
+        site
+    }
+
+    /// Writes a file, whatever was there.
+    pub(crate) fn write(&self, name: &str, text: &str) {
         fs::OpenOptions::new()
             .write(true)
             .create(true)
             .truncate(true)
-            .open(site.path("posthouse.toml"))
-            .and_then(|mut file| file.write_all(configuration.as_bytes()))
+            .open(self.path(name))
+            .and_then(|mut file| file.write_all(text.as_bytes()))
             .expect("written");
-        site
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
