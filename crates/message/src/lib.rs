@@ -15,7 +15,22 @@
 //! Every parser here is linear in its input, does not recurse on it, and stops at limits that
 //! have names (`…_MAX`).
 //!
-//! # Examples
+//! # Guide
+//!
+//! | to … | ask |
+//! |---|---|
+//! | read a message | [`Message::parse`], [`Message::part`], [`Message::section`], [`Part`] |
+//! | read only a header | [`HeaderSection::parse`], [`Header`], [`Field`] |
+//! | show it to people | [`Message::text_to_show`], [`Message::preview`], [`Letter`], [`Message::attached`] |
+//! | answer it | [`Header::reply_addresses`], [`Header::ancestors`], [`BaseSubject`], [`Message::automation`] |
+//! | know what is wrong with it | [`Message::defects`], [`Message::examine`], [`DefectCode`] |
+//! | write one | [`Draft`], [`Attachment`], [`Draft::with_markdown`], [`Sealed`] |
+//! | pass one on | [`Resent`], [`Message::to_seven_bit`], [`HeaderSection::rewritten`] |
+//! | report, or read a report | [`report`], [`ListFields`], [`AuthenticationResults`] |
+//! | keep the tree | [`Structure::to_octets`], [`Message::with_structure`] |
+//! | encode and decode in chunks | [`transfer`] |
+//!
+//! Read:
 //!
 //! ```
 //! let content = b"From: Ada <ada@example.org>\r\nSubject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\r\n\r\nHi!\r\n";
@@ -25,9 +40,30 @@
 //! assert_eq!(message.text_to_show(), "Hi!\n");
 //! ```
 //!
+//! Write, and read again:
+//!
+//! ```
+//! use message::{DateTime, Draft, Mailbox, Message, MessageId};
+//! let now = DateTime::from_unix(1_700_000_000); // your clock
+//! let draft = Draft {
+//!     from: Mailbox::named("Jörg", "joerg@example.org").into(),
+//!     to: Mailbox::new("ada@example.net").into(),
+//!     date: Some(now),
+//!     message_id: Some(MessageId::new(now, 42, "example.org")),
+//!     ..Draft::default()
+//! };
+//! let sealed = draft.with_markdown("Tea is *ready*.\n").seal(&mut || 4).unwrap();
+//! let message = Message::parse(sealed.octets());
+//! assert_eq!(message.root().content_type().to_string(), "multipart/alternative");
+//! assert_eq!(message.preview(), "Tea is *ready*.");
+//! ```
+//!
+//! Report: [`report::read`] and [`report::DeliveryReport`] have examples.
+//!
 //! Standards: RFC 5322 (message format), RFC 6532 (UTF-8 in headers), RFC 2045 to RFC 2049
 //! (MIME), RFC 2047 (encoded words), RFC 2231 (parameters), RFC 2183 (disposition),
-//! RFC 3464 and RFC 6522 (delivery reports), RFC 3834 (automatic replies).
+//! RFC 3464 and RFC 6522 (delivery reports), RFC 8098 (disposition reports), RFC 5965 (abuse
+//! reports), RFC 3834 (automatic replies); each module names its own.
 //! Not here: the envelope (crate `envelope`), signatures (crate `verdict`), storage.
 
 mod address;
@@ -64,6 +100,11 @@ pub mod tnef;
 pub mod transfer;
 mod view;
 mod write;
+
+/// The guide in `docs`, whose examples run as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/message.md")]
+struct Guide;
 
 pub use crate::address::{ADDRESSES_MAX, AddressList, Addressee, Group, Mailbox};
 pub use crate::attached::Piece;

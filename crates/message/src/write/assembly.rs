@@ -169,10 +169,13 @@ impl Assembly {
     }
 }
 
-/// A boundary that is in none of the parts. `=_` cannot be in encoded bodies at all.
+/// A boundary that is in none of the parts. `=_` cannot be in encoded bodies at all. Bad luck
+/// that repeats itself is counted up, so that it ends.
 fn boundary(parts: &[Assembly], random: &mut dyn FnMut() -> u64) -> String {
+    let mut tries = 0;
     loop {
-        let boundary = format!("=_{:016x}", random());
+        let boundary = format!("=_{:016x}", random().wrapping_add(tries));
+        tries += 1;
         let is_taken = parts.iter().any(|part| {
             memmem::find(&part.octets, boundary.as_bytes()).is_some()
                 || part.fields.contains(boundary.as_str())

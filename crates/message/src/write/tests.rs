@@ -26,6 +26,23 @@ fn luck() -> impl FnMut() -> u64 {
 }
 
 #[test]
+fn boundaries_differ_even_if_luck_does_not() {
+    let file = Attachment { octets: b"x".to_vec(), ..Attachment::default() };
+    let letter = Draft {
+        text: Some("x".to_owned()),
+        html: Some("x".to_owned()),
+        attachments: vec![file],
+        ..draft()
+    };
+    let sealed = letter.seal(&mut || u64::MAX).unwrap();
+    let message = Message::parse(sealed.octets());
+    let types: Vec<_> = message.parts().map(|part| part.content_type().to_string()).collect();
+    let expected = ["multipart/mixed", "multipart/alternative", "text/plain", "text/html"];
+    assert_eq!(types[..4], expected);
+    assert_eq!(message.defects(), []);
+}
+
+#[test]
 fn smtputf8_is_needed_where_any_own_header_has_utf8() {
     let ascii = Draft { to: Mailbox::new("j@x").into(), subject: "x".to_owned(), ..draft() };
     let file = |name: &str, content_type: &str, octets: &[u8]| {
