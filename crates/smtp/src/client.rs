@@ -29,7 +29,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 pub use crate::AuthInClear;
-pub use capabilities::{Capabilities, Size};
+pub use capabilities::{Capabilities, DeliverByOffer, Size};
 pub use config::{Config, Protocol, TlsPolicy};
 pub use event::{Ending, Event, Fault, Interrupt, Outcome, Stage, Verdict};
 pub use replies::ReplyError;

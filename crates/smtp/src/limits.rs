@@ -9,8 +9,9 @@
 use std::time::Duration;
 
 /// Longest command line with its CRLF, other than AUTH. RFC 5321 §4.5.3.1.4 says 512; its
-/// extensions add 500 for ORCPT, 500 for MAIL's AUTH and some tens for the others.
-pub const COMMAND_OCTETS_MAX: usize = 2048;
+/// extensions add 500 for ORCPT, 500 for MAIL's AUTH, 1007 for SOLICIT and some tens for the
+/// others.
+pub const COMMAND_OCTETS_MAX: usize = 3072;
 /// Longest line of an AUTH exchange with its CRLF (RFC 4954 §4), and so the longest line that
 /// the server's input keeps at all.
 pub const AUTH_LINE_OCTETS_MAX: usize = 12_288;

@@ -25,15 +25,17 @@ mod parameters;
 mod path;
 mod penalty;
 mod rcpt;
+mod requests;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use envelope::EnhancedStatus;
+use envelope::{EnhancedStatus, Moment};
 
 pub use crate::AuthInClear;
 pub use config::{Config, Kind, Tls};
 pub use event::{Answer, Event, Fault, ForwardPath, Hello, Interrupt, Recipient, Sender};
+pub use requests::{Offers, Priorities};
 
 use self::bdat::{Chunk, Unwanted};
 use self::command::{TLS_HELLO, Verb};
@@ -57,6 +59,8 @@ pub struct Session {
     /// The client sent something before it was greeted.
     early: bool,
     greeting: Greeting,
+    /// Until when messages can be kept back, as it was told.
+    hold_until: Option<Moment>,
     logged_in: bool,
     transaction: Option<Transaction>,
     penalty: Penalty,
@@ -130,6 +134,7 @@ impl Session {
             question: None,
             early: false,
             greeting: Greeting::None,
+            hold_until: None,
             logged_in: false,
             transaction: None,
             penalty: Penalty::default(),
@@ -186,6 +191,11 @@ impl Session {
             }
             (_, Answer::Reply(reply)) if !reply.is_positive() => self.refuse(question, reply),
             (_, Answer::Reply(reply)) => self.accept(question, Some(reply)),
+            (Question::Hello(_), Answer::AcceptAt(now)) => {
+                self.hold_until = self.hold_until_max(now);
+                self.accept(question, None);
+            }
+            (_, Answer::AcceptAt(_)) => panic!("a moment answers EHLO only, not {question:?}"),
             (_, Answer::Accept) => self.accept(question, None),
         }
     }

@@ -1,7 +1,8 @@
 //! What a server offers, read from its reply to EHLO.
 //!
 //! Standards: RFC 5321 §4.1.1.1 (EHLO reply), RFC 1870, RFC 2920, RFC 3030, RFC 3207, RFC 3461,
-//! RFC 4954 §3, RFC 6152, RFC 6531, RFC 9422 §4 (LIMITS).
+//! RFC 4954 §3, RFC 6152, RFC 6531, RFC 9422 §4 (LIMITS), RFC 4865, RFC 2852 §2,
+//! RFC 6710 §3, RFC 3865 §2.
 //! Not here: what we do with it (`client`).
 
 use std::num::NonZeroU32;
@@ -32,6 +33,14 @@ pub struct Capabilities {
     pub size: Size,
     /// LIMITS: most of one session and transaction.
     pub limits: Limits,
+    /// FUTURERELEASE: authors may let messages be kept back (RFC 4865).
+    pub future_release: bool,
+    /// DELIVERBY, and the shortest time after which a message may be wanted back (RFC 2852).
+    pub deliver_by: DeliverByOffer,
+    /// MT-PRIORITY (RFC 6710).
+    pub mt_priority: bool,
+    /// NO-SOLICITING: messages may tell what kind they are (RFC 3865).
+    pub no_soliciting: bool,
     /// SASL mechanisms, in upper case.
     pub mechanisms: Vec<String>,
 }
@@ -46,6 +55,19 @@ pub enum Size {
     NoLimit,
     /// Messages may have so many octets.
     Limit(u64),
+}
+
+/// What a server says by DELIVERBY (RFC 2852 §2).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DeliverByOffer {
+    /// It is not offered.
+    #[default]
+    NotOffered,
+    /// It is offered.
+    Offered {
+        /// Least seconds of mode R; 0 where none was told.
+        seconds_min: u32,
+    },
 }
 
 /// What a server says by LIMITS (RFC 9422 §4); `None` where it does not say.
@@ -102,6 +124,15 @@ impl Capabilities {
                         Some(limit) => Size::Limit(limit),
                     }
                 }
+                "FUTURERELEASE" => found.future_release = true,
+                "DELIVERBY" => {
+                    // Further options may follow behind a comma.
+                    let least = words.next().and_then(|word| word.split(',').next()?.parse().ok());
+                    found.deliver_by =
+                        DeliverByOffer::Offered { seconds_min: least.unwrap_or_default() };
+                }
+                "MT-PRIORITY" => found.mt_priority = true,
+                "NO-SOLICITING" => found.no_soliciting = true,
                 "AUTH" => {
                     for mechanism in words.map(str::to_ascii_uppercase) {
                         if !found.mechanisms.contains(&mechanism) {

@@ -4,12 +4,13 @@
 //! PIPELINING many are under way, and `answered` says whose reply comes next.
 //!
 //! Standards: RFC 5321 §3.3, RFC 2920 §3.1 (also what to do with a 354 that nobody wants),
-//! RFC 1870, RFC 3030, RFC 3461 §4, RFC 6152, RFC 6531 §3.4.
+//! RFC 1870, RFC 3030, RFC 3461 §4, RFC 6152, RFC 6531 §3.4, RFC 4865 §4.1, RFC 2852 §4,
+//! RFC 6710 §4.2, RFC 3865 §2.7.
 //! Not here: the content (`content`), the choice of recipients, and what follows from an outcome (crate `mta`).
 
-use envelope::{BodyType, Envelope, Recipient, Return};
+use envelope::{BodyType, Envelope, Recipient, Requests, Return};
 
-use super::capabilities::{Capabilities, Size};
+use super::capabilities::{Capabilities, DeliverByOffer, Size};
 use super::content::Framing;
 use super::{Event, Fault, Outcome, Phase, Protocol, Session, Stage, Verdict};
 use crate::dots::LineEnds;
@@ -301,7 +302,25 @@ fn mail(envelope: &Envelope, size: Option<u64>, capabilities: &Capabilities) -> 
             line.push_str(&format!(" ENVID={}", id.to_xtext()));
         }
     }
+    push_requests(&mut line, &envelope.requests, capabilities);
     line
+}
+
+fn push_requests(line: &mut String, requests: &Requests, capabilities: &Capabilities) {
+    if let Some(hold) = requests.hold.filter(|_| capabilities.future_release) {
+        line.push_str(&format!(" {hold}"));
+    }
+    if let Some(by) = requests.deliver_by
+        && capabilities.deliver_by != DeliverByOffer::NotOffered
+    {
+        line.push_str(&format!(" BY={by}"));
+    }
+    if let Some(priority) = requests.priority.filter(|_| capabilities.mt_priority) {
+        line.push_str(&format!(" MT-PRIORITY={priority}"));
+    }
+    if let Some(classes) = requests.solicitation.as_ref().filter(|_| capabilities.no_soliciting) {
+        line.push_str(&format!(" SOLICIT={}", classes.as_str()));
+    }
 }
 
 fn rcpt(recipient: &Recipient, capabilities: &Capabilities) -> String {

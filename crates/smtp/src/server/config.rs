@@ -3,6 +3,7 @@
 //! Standards: RFC 5321 §4.1.1.1 (EHLO keywords), RFC 6409 (submission), RFC 2033 (LMTP).
 //! Not here: who may do what (crate `mta`).
 
+use super::requests::Offers;
 use crate::AuthInClear;
 
 /// A server session's configuration; one value is shared by all sessions of a listener.
@@ -24,6 +25,8 @@ pub struct Config {
     pub message_size_max: u64,
     /// Most recipients of one transaction (RFC 5321 §4.5.3.1.8: at least 100).
     pub recipients_max: usize,
+    /// What clients may ask of the transfer.
+    pub offers: Offers,
 }
 
 /// The service that a listener gives.
@@ -60,6 +63,7 @@ impl Default for Config {
             auth_in_clear: AuthInClear::Refused,
             message_size_max: 50 * 1024 * 1024,
             recipients_max: 1000,
+            offers: Offers::default(),
         }
     }
 }

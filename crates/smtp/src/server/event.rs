@@ -5,7 +5,8 @@
 //! Not here: when which event comes (`server::Session::poll`).
 
 use envelope::{
-    Address, BodyType, EnhancedStatus, EnvelopeId, Notify, OriginalRecipient, Return, ReversePath,
+    Address, BodyType, EnhancedStatus, EnvelopeId, Moment, Notify, OriginalRecipient, Requests,
+    Return, ReversePath,
 };
 
 use crate::reply::Reply;
@@ -79,6 +80,8 @@ pub struct Sender {
     pub auth: Option<String>,
     /// SMTPUTF8: addresses and header may have UTF-8 (RFC 6531 §3.4).
     pub smtputf8: bool,
+    /// What the client asks of the transfer besides.
+    pub requests: Requests,
 }
 
 /// A RCPT command (RFC 5321 §4.1.1.3).
@@ -135,6 +138,8 @@ impl Fault {
 pub enum Answer {
     /// Yes, with the usual reply. Not for the end of content: its reply names an id.
     Accept,
+    /// Yes to HELO or EHLO, and it is now this moment: so the limit of FUTURERELEASE can be told.
+    AcceptAt(Moment),
     /// This reply: below 400 yes, otherwise no. 421 also closes the session.
     Reply(Reply),
     /// AUTH goes on with this challenge, not encoded.

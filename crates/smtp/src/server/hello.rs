@@ -44,7 +44,9 @@ impl Session {
                 "\nPIPELINING\nCHUNKING\nBINARYMIME\n8BITMIME\nSMTPUTF8\nENHANCEDSTATUSCODES\nDSN",
             );
             let recipients = self.config.recipients_max;
-            text.push_str(&format!("\nLIMITS RCPTMAX={recipients}\nHELP"));
+            text.push_str(&format!("\nLIMITS RCPTMAX={recipients}"));
+            self.tell_offers(&mut text);
+            text.push_str("\nHELP");
         }
         Reply::plain(250, text)
     }

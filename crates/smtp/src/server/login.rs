@@ -78,7 +78,9 @@ impl Session {
                 self.output.extend_from_slice(format!("334 {challenge}\r\n").as_bytes());
                 return;
             }
-            Answer::Accept => Reply::new(235, EnhancedStatus::new(2, 7, 0), "Logged in"),
+            Answer::Accept | Answer::AcceptAt(_) => {
+                Reply::new(235, EnhancedStatus::new(2, 7, 0), "Logged in")
+            }
             Answer::Reply(reply) => reply,
         };
         if reply.is_positive() {

@@ -2,7 +2,7 @@
 //!
 //! Standards: RFC 5321 §4.1.1.2, RFC 1870 §6 (SIZE), RFC 6152 (BODY), RFC 3461 §4.3 and §4.4
 //! (RET, ENVID), RFC 4954 §5 (AUTH), RFC 6531 §3.4 (SMTPUTF8), RFC 6409 §4.3 (submission needs a login).
-//! Not here: whether the sender is welcome (crate `mta`).
+//! Not here: parameters that ask for more (`requests`), whether the sender is welcome (crate `mta`).
 
 use envelope::{BodyType, EnhancedStatus, EnvelopeId, OriginalRecipient, Return, ReversePath};
 
@@ -86,7 +86,7 @@ impl Session {
                 let submitter = submitter(value).ok_or_else(|| parameter.wrong_value(wanted))?;
                 sender.auth = Some(submitter);
             }
-            _ => return Err(parameter.unknown()),
+            _ => self.request(parameter, &mut sender.requests)?,
         }
         Ok(())
     }

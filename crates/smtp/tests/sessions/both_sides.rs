@@ -3,13 +3,15 @@
 //! Standards: RFC 5321 §4.5.2 (transparency), RFC 2920 (pipelining).
 //! Not here: single commands and replies (`dialogs`, `client_dialogs`).
 
-use envelope::{Address, BodyType, Envelope, Recipient};
+use envelope::{
+    Address, BodyType, DeliverBy, Envelope, Hold, Priority, Recipient, Requests, Solicitation,
+};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use smtp::client::{self, Event, Outcome, Protocol, TlsPolicy};
 use smtp::server::{self, Kind};
 
-use crate::converse::{Message, Peer, mta};
+use crate::converse::{Message, Peer, mta, willing};
 
 /// What the server's EHLO reply looks like to the client.
 #[derive(Clone, Copy, Debug)]
@@ -94,6 +96,27 @@ fn closed_session_is_not_ready() {
     client.interrupt(client::Interrupt::Lost);
     assert!(matches!(client.poll(), Some(Event::Closed(_))));
     assert_eq!(client.poll(), None, "Ready was due and is void");
+}
+
+#[test]
+fn requests_arrive_as_they_were() {
+    let envelope = Envelope {
+        requests: Requests {
+            hold: Hold::parse_until("2026-11-25T12:00:00Z").ok(),
+            deliver_by: DeliverBy::parse("999999;NT").ok(),
+            priority: Priority::parse("9").ok(),
+            solicitation: Solicitation::parse("net.example:ADV").ok(),
+        },
+        ..envelope(&["grace@example.org"])
+    };
+    let mut peer = Peer::new(willing(Kind::Mta));
+    let outcomes = send(&mut peer, Offer::Everything, &envelope, b"Hello\r\n", 100);
+    assert!(outcomes[0].verdict.is_accepted());
+    let wanted = Requests { hold: None, ..envelope.requests.clone() };
+    assert_eq!(peer.requests, wanted, "RFC 4865 §4.2: only authors' messages are kept back");
+    let mut plain = Peer::new(mta());
+    send(&mut plain, Offer::Everything, &envelope, b"Hello\r\n", 100);
+    assert_eq!(plain.requests, Requests::default(), "what is not offered is not asked");
 }
 
 /// Lines as mail has them, and lines made of what matters to dots and ends.

@@ -9,7 +9,10 @@
 
 use std::path::Path;
 
-use envelope::{Address, BodyType, Envelope, EnvelopeId, Notify, Recipient, Return};
+use envelope::{
+    Address, BodyType, DeliverBy, Envelope, EnvelopeId, Hold, Notify, Priority, Recipient,
+    Requests, Return, Solicitation,
+};
 use smtp::client::{
     Config, Ending, Event, Interrupt, Outcome, Protocol, Session, Speaker, TlsPolicy, Verdict,
 };
@@ -82,6 +85,10 @@ fn act(session: &mut Session, action: &str) -> Option<String> {
             let envelope = Envelope { body: BodyType::BinaryMime, ..envelope(words, false) };
             session.send(&envelope, Some(octets.parse().expect("a size is a number")));
         }
+        "send-with-requests" => {
+            let envelope = Envelope { requests: requests(), ..envelope(rest, false) };
+            session.send(&envelope, Some(1000));
+        }
         "send-with-dsn" => session.send(&envelope(rest, true), Some(1000)),
         "auth" => {
             let (mechanism, response) = match rest.split_once(' ') {
@@ -119,6 +126,16 @@ fn act(session: &mut Session, action: &str) -> Option<String> {
         other => panic!("no such action: {other}"),
     }
     None
+}
+
+/// All that can be asked.
+fn requests() -> Requests {
+    Requests {
+        hold: Hold::parse_for("60").ok(),
+        deliver_by: DeliverBy::parse("120;RT").ok(),
+        priority: Priority::parse("-4").ok(),
+        solicitation: Solicitation::parse("org.example:ADV").ok(),
+    }
 }
 
 /// The first word is the reverse-path, the others are recipients.

@@ -4,11 +4,15 @@
 //! Standards: RFC 5321 §4.3 (order).
 //! Not here: what should come out (the tests).
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use envelope::EnhancedStatus;
-use smtp::server::{Answer, Config, Event, ForwardPath, Kind, Session, Tls};
+use envelope::{EnhancedStatus, Requests, Solicitation};
+use smtp::server::{Answer, Config, Event, ForwardPath, Kind, Offers, Priorities, Session, Tls};
 use smtp::{AuthInClear, Reply};
+
+/// When all of this is.
+pub(crate) const NOW: &str = "2026-11-25T02:22:10Z";
 
 /// A server with its caller: what a test talks to.
 #[derive(Debug)]
@@ -16,6 +20,8 @@ pub(crate) struct Peer {
     pub(crate) session: Session,
     /// Messages for which 250 was said.
     pub(crate) messages: Vec<Message>,
+    /// What the last MAIL asked for.
+    pub(crate) requests: Requests,
     collected: Message,
 }
 
@@ -38,7 +44,19 @@ pub(crate) fn mta() -> Config {
         auth_in_clear: AuthInClear::Allowed,
         message_size_max: 1_000_000,
         recipients_max: 1000,
+        offers: Offers::default(),
     }
+}
+
+/// A port 25 or submission server that takes every request about the transfer.
+pub(crate) fn willing(kind: Kind) -> Config {
+    let offers = Offers {
+        hold_seconds_max: NonZeroU32::new(86_400),
+        deliver_by_seconds_min: Some(60),
+        priorities: Priorities::Mixer,
+        no_soliciting: Solicitation::parse("org.example:ADV").ok(),
+    };
+    Config { kind, offers, ..mta() }
 }
 
 /// The port of a careful submission server.
@@ -49,7 +67,12 @@ pub(crate) fn submission() -> Config {
 impl Peer {
     pub(crate) fn new(config: Config) -> Self {
         let session = Session::new(Arc::new(config));
-        Self { session, messages: Vec::new(), collected: Message::default() }
+        Self {
+            session,
+            messages: Vec::new(),
+            requests: Requests::default(),
+            collected: Message::default(),
+        }
     }
 
     /// A session whose greeting was read.
@@ -92,6 +115,7 @@ impl Peer {
                 _ => refuse(535, EnhancedStatus::new(5, 7, 8), "Wrong user name or password"),
             },
             Event::Sender(sender) => {
+                self.requests = sender.requests;
                 self.collected =
                     Message { sender: sender.reverse_path.to_string(), ..Message::default() };
                 match self.collected.sender.as_str() {
@@ -128,7 +152,8 @@ impl Peer {
                 self.collected = Message::default();
                 None
             }
-            Event::Connect | Event::Hello(_) | Event::ContentBegins => Some(Answer::Accept),
+            Event::Hello(_) => Some(Answer::AcceptAt(NOW.parse().expect("a moment"))),
+            Event::Connect | Event::ContentBegins => Some(Answer::Accept),
             _ => None,
         }
     }

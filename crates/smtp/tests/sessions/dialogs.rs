@@ -9,9 +9,9 @@
 
 use std::path::Path;
 
-use smtp::server::Config;
+use smtp::server::{Config, Kind};
 
-use crate::converse::{Peer, mta, submission};
+use crate::converse::{Peer, mta, submission, willing};
 
 /// Plays the lines of one dialog and gives the dialog as it really went.
 fn play(dialog: &str) -> String {
@@ -51,6 +51,8 @@ fn config_of(name: &str) -> Config {
     match name {
         "mta" => mta(),
         "submission" => submission(),
+        "willing mta" => willing(Kind::Mta),
+        "willing submission" => willing(Kind::Submission),
         other => panic!("no such server: {other}"),
     }
 }
