@@ -11,7 +11,7 @@
 //! A report is sent with the null reverse-path, and never because of a message that has one
 //! (RFC 5321 §4.5.5): otherwise two servers could report to each other for ever.
 //!
-//! Standards: RFC 3464 (delivery status), RFC 6533 §3 and §4 (addresses outside of ASCII), RFC 6522 (multipart/report), RFC 3834
+//! Standards: RFC 3464 (delivery status), RFC 2852 §5 and RFC 4865 §5.1.2 (fields of requests), RFC 6533 §3 and §4 (addresses outside of ASCII), RFC 6522 (multipart/report), RFC 3834
 //! (Auto-Submitted), RFC 8098 (disposition).
 //! Not here: when to report (crate `mta`).
 
@@ -23,7 +23,7 @@ mod read;
 use std::fmt;
 use std::str::FromStr;
 
-use envelope::{EnhancedStatus, EnvelopeId, OriginalRecipient, Return};
+use envelope::{EnhancedStatus, EnvelopeId, Hold, OriginalRecipient, Return};
 use serde::{Deserialize, Serialize};
 
 use crate::address::Mailbox;
@@ -252,6 +252,10 @@ pub struct DeliveryReport {
     pub envelope_id: Option<EnvelopeId>,
     /// When the message arrived here.
     pub arrival_date: Option<DateTime>,
+    /// By when the sender wanted it delivered (RFC 2852 §5).
+    pub deliver_by_date: Option<DateTime>,
+    /// How long the sender wanted it kept back (RFC 4865 §5.1.2).
+    pub future_release_request: Option<Hold>,
     /// The recipients that are reported on.
     pub recipients: Vec<ReportRecipient>,
     /// What goes back.
@@ -307,6 +311,18 @@ impl DeliveryReport {
         writer.plain("Reporting-MTA", &format!("dns; {}", self.reporting_mta));
         if let Some(date) = self.arrival_date {
             writer.plain("Arrival-Date", &date.to_string());
+        }
+        if let Some(date) = self.deliver_by_date {
+            writer.plain("Deliver-By-Date", &date.to_string());
+        }
+        match self.future_release_request {
+            None => {}
+            Some(Hold::For(seconds)) => {
+                writer.plain("Future-Release-Request", &format!("for;{seconds}"));
+            }
+            Some(Hold::Until(moment)) => {
+                writer.plain("Future-Release-Request", &format!("until;{moment}"));
+            }
         }
         for recipient in &self.recipients {
             writer.blank_line();

@@ -81,6 +81,10 @@ pub struct QueueConfig {
     pub delay_notice: Duration,
     /// Attempts at a time.
     pub attempts_max: usize,
+    /// How long authors may let a message be kept back; zero: not at all (RFC 4865).
+    pub hold_max: Duration,
+    /// The shortest time after which a message may be wanted back (RFC 2852).
+    pub deliver_by_min: Duration,
 }
 
 impl Default for QueueConfig {
@@ -97,6 +101,9 @@ impl Default for QueueConfig {
             expire: Duration::from_secs(5 * 24 * HOUR), // RFC 5321 §4.5.4.1: 4 to 5 days
             delay_notice: Duration::from_secs(4 * HOUR),
             attempts_max: 50,
+            hold_max: Duration::from_secs(30 * 24 * HOUR),
+            // Shorter ones would only come back.
+            deliver_by_min: Duration::from_secs(MINUTE),
         }
     }
 }

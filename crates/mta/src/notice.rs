@@ -16,7 +16,7 @@ use message::report::{Action, DeliveryReport, ReportRecipient, Returned};
 use message::{DraftError, Mailbox, MessageId};
 use store::{
     Accept, Content, Happening, NewEvent, NewFate, Origin, OriginKind, RemoteReply, SubmissionId,
-    UnixMillis,
+    Terms, UnixMillis,
 };
 use tracing::error;
 
@@ -77,6 +77,8 @@ pub struct Original<'a> {
     pub envelope_id: Option<&'a EnvelopeId>,
     /// Its Message-ID field.
     pub message_id: Option<&'a MessageId>,
+    /// What its sender asked of the transfer.
+    pub terms: &'a Terms,
 }
 
 /// What became of one recipient.
@@ -171,7 +173,8 @@ impl Notice {
             ret: None,
             envelope_id: None,
             body: if octets.is_ascii() { BodyType::SevenBit } else { BodyType::EightBitMime },
-            terms: store::Terms::default(),
+            // RFC 6710 §4.6: as urgent as what it is about.
+            terms: Terms { priority: original.terms.priority, ..Terms::default() },
             message_id: Some(message_id),
             content: Content::from(octets),
             recipients: plan.recipients,
@@ -198,6 +201,8 @@ fn report(
         reporting_mta: hostname.to_string(),
         envelope_id: original.envelope_id.cloned(),
         arrival_date: Some(trace::date(original.accepted_at)),
+        deliver_by_date: original.terms.deliver_by.map(|by| trace::date(by.at)),
+        future_release_request: original.terms.release.map(|release| release.asked),
         recipients: fates.iter().map(|fate| report_recipient(kind, fate)).collect(),
         from: Mailbox {
             name: Some("Mail Delivery System".to_owned()),

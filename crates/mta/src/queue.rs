@@ -15,6 +15,7 @@
 //! Not here: hosts (`routing`), conversations (`relay`), wording (`notice`).
 
 mod forward;
+mod in_time;
 mod lanes;
 mod local;
 mod schedule;

@@ -18,6 +18,7 @@ mod network;
 pub mod policy;
 mod recipient;
 mod reply;
+mod terms;
 mod transaction;
 
 use std::net::{IpAddr, SocketAddr};
@@ -99,6 +100,7 @@ impl Reception {
             auth_in_clear: config.auth_in_clear,
             message_size_max: mta.config.message_size_max,
             recipients_max: mta.config.recipients_max,
+            offers: terms::offers(&config.service, &mta.config.queue, &policy),
             ..server::Config::default()
         };
         Arc::new(Self { mta, config, policy, session: Arc::new(session) })
@@ -164,7 +166,7 @@ pub struct SmtpDrive {
     /// Whether nothing more is to be heard from this client.
     send_away: bool,
     /// What would have become of a message whose session only explains.
-    would_be: Option<&'static str>,
+    would_be: Option<String>,
 }
 
 impl SmtpDrive {
@@ -183,8 +185,10 @@ impl SmtpDrive {
                 let answer = self.judge_hello(&hello.name);
                 if answer == Answer::Accept {
                     self.hello = Some(hello);
+                    self.session.answer(self.welcome());
+                } else {
+                    self.session.answer(answer);
                 }
-                self.session.answer(answer);
             }
             Event::Auth { mechanism, initial_response } => {
                 let answer = self.auth(&mechanism, initial_response).await;
@@ -233,11 +237,19 @@ impl SmtpDrive {
             info!(peer = %self.peer, login = %login.address, %address, "sender refused");
             return reply::not_your_address(&login.address, address).into();
         }
-        if let Err(refusal) = self.judge_sender(&sender.reverse_path).await {
+        if let Err(refusal) = self.judge_sender(&sender).await {
             return refusal.into();
         }
-        self.transaction = Some(Transaction::new(sender));
-        Answer::Accept
+        let terms = match self.terms(&sender).await {
+            Ok(terms) => terms,
+            Err(refusal) => {
+                info!(peer = %self.peer, reply = %refusal, "request refused");
+                return refusal.into();
+            }
+        };
+        let answer = terms::answer(&sender.requests, &terms);
+        self.transaction = Some(Transaction::new(sender, terms));
+        answer
     }
 
     async fn auth(&mut self, mechanism: &str, initial: Option<Vec<u8>>) -> Answer {

@@ -12,10 +12,10 @@ mod told;
 
 use std::time::Duration;
 
-use envelope::Envelope;
+use envelope::{Envelope, Requests};
 use platform::{Endpoint, Shutdown};
 use smtp::client::TlsPolicy;
-use store::{Attempt, MessageId};
+use store::{Attempt, MessageId, Terms};
 
 use self::conversation::Conversation;
 pub(crate) use self::pool::{Leaving, Pool};
@@ -36,6 +36,8 @@ pub(crate) struct Cargo<'a> {
     pub(crate) prefix: &'a str,
     /// The recipients' numbers in the submission, in the envelope's order.
     pub(crate) numbers: &'a [u32],
+    /// What its sender asked of the transfer.
+    pub(crate) terms: &'a Terms,
     /// By when all of it must be over, by the monotonic clock.
     pub(crate) deadline: Duration,
     /// Whether there are other addresses.
@@ -138,7 +140,12 @@ pub(crate) fn envelope_for(
         envelope_id: summary.envelope_id.clone(),
         body: summary.body,
         smtputf8: summary.origin.is_smtputf8(),
-        requests: envelope::Requests::default(),
+        requests: Requests {
+            // RFC 6710 §4.2: to each server that wants to know, also when it is as usual.
+            priority: Some(summary.terms.priority),
+            solicitation: summary.terms.solicitation.clone(),
+            ..Requests::default()
+        },
     };
     envelope.smtputf8 |= envelope.is_international();
     envelope

@@ -3,15 +3,18 @@
 //! `Received` stands at the top of the shared content; `Return-Path` and `Delivered-To` are an
 //! entry's own and are kept beside it.
 //!
-//! Standards: RFC 5321 §4.4 (trace), RFC 3848 (keywords of `with`), RFC 6531 §4.3 (with UTF8), RFC 8314 §7.4 (TLS).
+//! Standards: RFC 5321 §4.4 (trace), RFC 6710 §4.1 (PRIORITY), RFC 3865 §2.6 (SOLICIT), RFC 3848 (keywords of `with`), RFC 6531 §4.3 (with UTF8), RFC 8314 §7.4 (TLS).
 //! Not here: reading them (crate `message`).
 
 use std::fmt::Write;
 use std::net::IpAddr;
 
-use envelope::{Address, Domain, ReversePath};
+use envelope::{Address, Domain, Priority, ReversePath, Solicitation};
 use message::DateTime;
 use store::{SubmissionId, TlsRecord, UnixMillis};
+
+/// Longest list of classes that fits into a line (RFC 5322 §2.1.1); a longer one is left out.
+const CLASSES_OCTETS_MAX: usize = 900;
 
 /// Facts for a `Received` field.
 #[derive(Debug)]
@@ -22,15 +25,20 @@ pub(crate) struct Reception<'a> {
     /// RFC 3848 keyword.
     pub(crate) protocol: &'a str,
     pub(crate) tls: Option<&'a TlsRecord>,
+    /// What the client told with MAIL (RFC 3865 §2.6).
+    pub(crate) solicitation: Option<&'a Solicitation>,
     pub(crate) id: SubmissionId,
     /// The recipient, if there is only one: a second one would betray a blind copy.
     pub(crate) only_recipient: Option<&'a Address>,
+    /// Where MAIL had one (RFC 6710 §4.1).
+    pub(crate) priority: Option<Priority>,
     pub(crate) at: UnixMillis,
 }
 
 /// The `Received` field, with its CRLF.
 pub(crate) fn received(reception: &Reception<'_>) -> String {
-    let Reception { helo, peer, by, protocol, tls, id, only_recipient, at } = reception;
+    let Reception { helo, peer, by, protocol, tls, solicitation, id, only_recipient, .. } =
+        reception;
     let mut field = String::with_capacity(320);
     let literal = match peer {
         IpAddr::V4(address) => format!("[{address}]"),
@@ -41,11 +49,19 @@ pub(crate) fn received(reception: &Reception<'_>) -> String {
     if let Some(tls) = tls {
         let _ = write!(field, " ({} {})", tls.version, tls.cipher);
     }
+    if let Some(classes) =
+        solicitation.filter(|classes| classes.as_str().len() <= CLASSES_OCTETS_MAX)
+    {
+        let _ = write!(field, "\r\n\t(SOLICIT={})", classes.as_str());
+    }
     let _ = write!(field, "\r\n\tid {id}");
     if let Some(recipient) = only_recipient {
         let _ = write!(field, "\r\n\tfor <{recipient}>");
     }
-    let _ = write!(field, ";\r\n\t{}\r\n", date(*at));
+    if let Some(priority) = reception.priority {
+        let _ = write!(field, "\r\n\tPRIORITY {priority}");
+    }
+    let _ = write!(field, ";\r\n\t{}\r\n", date(reception.at));
     field
 }
 
@@ -110,16 +126,20 @@ mod tests {
             by: &by,
             protocol: "ESMTPS",
             tls: Some(&tls),
+            solicitation: Solicitation::parse("org.example:ADV").ok().as_ref(),
             id,
             only_recipient: Some(&recipient),
+            priority: Priority::new(-4).ok(),
             at: UnixMillis(1_795_573_330_000),
         });
         assert_eq!(
             field,
             "Received: from client.test ([192.0.2.7])\r\n\
              \tby mx.example.org with ESMTPS (TLSv1.3 TLS_AES_256_GCM_SHA384)\r\n\
+             \t(SOLICIT=org.example:ADV)\r\n\
              \tid 01ARZ3NDEKTSV4RRFFQ69G5FAV\r\n\
-             \tfor <ada@example.org>;\r\n\
+             \tfor <ada@example.org>\r\n\
+             \tPRIORITY -4;\r\n\
              \tWed, 25 Nov 2026 02:22:10 +0000\r\n"
         );
     }

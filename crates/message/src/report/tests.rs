@@ -21,6 +21,8 @@ fn report(returned: Returned) -> DeliveryReport {
         reporting_mta: "mx.example.org".to_owned(),
         envelope_id: Some(EnvelopeId::new("QQ 314159").unwrap()),
         arrival_date: Some(date),
+        deliver_by_date: None,
+        future_release_request: None,
         recipients: vec![ReportRecipient {
             original_recipient: Some(OriginalRecipient::rfc822("Bob@example.org").unwrap()),
             final_recipient: "bob@example.org".to_owned(),

@@ -95,13 +95,15 @@ pub(super) enum Key {
     NotVerified,
     Policy,
     NoOtherLetters,
+    NotInTime,
+    NotCapable,
     NotNow,
     Refused,
 }
 
 impl Key {
     #[cfg(test)]
-    pub(super) const ALL: [Self; 36] = [
+    pub(super) const ALL: [Self; 38] = [
         Self::SubjectNotDelivered,
         Self::SubjectDelayed,
         Self::SubjectDelivered,
@@ -136,6 +138,8 @@ impl Key {
         Self::NotVerified,
         Self::Policy,
         Self::NoOtherLetters,
+        Self::NotInTime,
+        Self::NotCapable,
         Self::NotNow,
         Self::Refused,
     ];
@@ -154,6 +158,8 @@ impl Key {
             (4, 1 | 2) => Self::Unreachable,
             (4, 3) => Self::NotLookedUp,
             (4, 4 | 6) => Self::NoWay,
+            (4, 7) => Self::NotInTime, // RFC 2852 §4.1.3
+            (3, 3) => Self::NotCapable,
             (6, 7) | (1, 9) => Self::NoOtherLetters, // RFC 6531 §3.5
             (7, 4 | 5 | 10) => Self::NotSafe,
             (7, 30) => Self::NotSafeAllTheWay, // REQUIRETLS
@@ -223,6 +229,8 @@ fn english(key: Key) -> &'static str {
         Key::NoOtherLetters => {
             "The mail server of {domain} cannot handle addresses with non-Latin letters."
         }
+        Key::NotInTime => "It could not be delivered in time.",
+        Key::NotCapable => "The mail server of {domain} cannot do what you asked for.",
         Key::NotNow => "Their server cannot take it right now.",
         Key::Refused => "Their server refused it.",
     }
@@ -289,6 +297,8 @@ fn german(key: Key) -> &'static str {
             "Der Mailserver von {domain} kann mit Adressen in nicht lateinischer Schrift nicht \
              umgehen."
         }
+        Key::NotInTime => "Sie konnte nicht rechtzeitig zugestellt werden.",
+        Key::NotCapable => "Der Mailserver von {domain} kann nicht, was Sie wünschten.",
         Key::NotNow => "Der Server dort kann sie gerade nicht annehmen.",
         Key::Refused => "Der Server dort hat sie abgelehnt.",
     }
@@ -370,6 +380,9 @@ mod tests {
             ((5, 7, 1), Some(said(550, "no")), Key::Policy, "RFC 3463 §3.8: not authorized"),
             ((5, 7, 26), Some(said(550, "")), Key::NotVerified, "RFC 7372 §3.3"),
             ((5, 6, 7), None, Key::NoOtherLetters, "RFC 6531 §3.5"),
+            ((5, 4, 7), None, Key::NotInTime, "RFC 2852 §4.1.3: delivery time expired"),
+            ((4, 4, 7), None, Key::NotInTime, "RFC 2852 §4.1.3: delivery time expired"),
+            ((5, 3, 3), None, Key::NotCapable, "RFC 3463 §3.4: not capable"),
             ((5, 7, 30), None, Key::NotSafeAllTheWay, "X.7.30: REQUIRETLS support required"),
             ((4, 3, 0), Some(said(451, "")), Key::NotNow, "anything temporary"),
             ((5, 0, 0), None, Key::Refused, "anything else"),

@@ -11,7 +11,7 @@ use directory::Resolution;
 use envelope::EnhancedStatus;
 use store::{
     Accept, Content, Finish, Happening, MessageId, NewEvent, NewFate, Outcome, RecipientState,
-    RecipientView, StoreError, Summary,
+    RecipientView, StoreError, Summary, Terms,
 };
 use tracing::{info, warn};
 
@@ -95,6 +95,7 @@ async fn enter(
         reverse_path: &summary.reverse_path,
         envelope_id: summary.envelope_id.as_ref(),
         message_id: message_id.as_ref(),
+        terms: &summary.terms,
     };
     let mut notices = notice::of_arrival(mta, &original, &plan, Vec::new, &mut events);
     let accept = Accept {
@@ -105,7 +106,7 @@ async fn enter(
         ret: summary.ret,
         envelope_id: summary.envelope_id.clone(),
         body: summary.body,
-        terms: store::Terms::default(),
+        terms: Terms { release: None, ..summary.terms.clone() },
         message_id: summary.message_id.clone(),
         content,
         recipients: plan.recipients,

@@ -6,16 +6,17 @@
 
 use std::time::Duration;
 
-use envelope::{EnvelopeId, ReversePath};
+use envelope::{ByMode, EnvelopeId, ReversePath};
 use message::MessageId;
 use message::header;
 use message::report::Returned;
 use store::{
     Accept, Attempt, Happening, NewEvent, Outcome, RecipientState, RecipientView, StoreError,
-    SubmissionId, Summary, UnixMillis,
+    SubmissionId, Summary, Terms, UnixMillis,
 };
 use tracing::warn;
 
+use super::in_time::{self, Due};
 use super::schedule::{FailureClass, is_expired, pause_of_class, plus, with_jitter};
 use super::work::Found;
 use crate::Mta;
@@ -50,6 +51,14 @@ struct About {
     reverse_path: ReversePath,
     envelope_id: Option<EnvelopeId>,
     message_id: Option<MessageId>,
+    terms: Terms,
+}
+
+impl About {
+    /// From when on its time in the queue counts.
+    fn begins_at(&self) -> UnixMillis {
+        self.terms.begins_at(self.accepted_at)
+    }
 }
 
 pub(super) async fn settle(
@@ -70,6 +79,7 @@ pub(super) async fn settle(
             reverse_path: summary.reverse_path.clone(),
             envelope_id: summary.envelope_id.clone(),
             message_id,
+            terms: summary.terms.clone(),
         },
         news: Vec::new(),
         returned: Returned::Nothing,
@@ -142,15 +152,21 @@ impl Settled {
         }
         let tried = u32::from(told.kind != relay::Kind::NotTried);
         let attempts = view.attempts.saturating_add(tried);
-        let accepted_at = self.about.accepted_at;
+        let begun = self.about.begins_at();
         if told.status.is_permanent() {
             self.fail(view, told, Kind::Failure, &told.text);
-        } else if is_expired(&mta.config.queue, accepted_at, attempts, self.at) {
+        } else if let Due::Over(told) = self.in_time(mta, told) {
+            self.fail(view, &told, Kind::Failure, &told.text);
+        } else if is_expired(&mta.config.queue, begun, attempts, self.at) {
             let text = format!("tried until the time limit; the last answer: {}", told.text);
             self.fail(view, told, Kind::Expired, &text);
         } else {
             self.defer(mta, view, told, attempts);
         }
+    }
+
+    fn in_time(&self, mta: &Mta, told: &Told) -> Due {
+        in_time::look(self.about.terms.deliver_by, mta.queue_now(), told)
     }
 
     fn taken(&mut self, mta: &Mta, view: &RecipientView, told: &Told) {
@@ -161,7 +177,10 @@ impl Settled {
             self.note(view.number, Happening::Accepted { host, reply }, "");
         }
         self.outcomes.push(outcome(view, told, RecipientState::Accepted));
-        if told.kind == relay::Kind::Taken && view.recipient.notify().success {
+        let notify = view.recipient.notify();
+        let deliver_by = self.about.terms.deliver_by;
+        let wanted_anyhow = in_time::tells_relaying(deliver_by, mta.queue_now(), told, notify);
+        if wanted_anyhow || (told.kind == relay::Kind::Taken && notify.success) {
             // RFC 3461 §5.2.2 (b): the next server will not tell, so we say how far it got.
             self.tell(Kind::Relayed, view, told, None);
         }
@@ -182,9 +201,14 @@ impl Settled {
 
     fn defer(&mut self, mta: &Mta, view: &RecipientView, told: &Told, attempts: u32) {
         let queue = &mta.config.queue;
-        let accepted_at = self.about.accepted_at;
-        let deadline = plus(accepted_at, queue.expire);
-        let late_at = plus(accepted_at, queue.delay_notice);
+        let begun = self.about.begins_at();
+        let deadline = plus(begun, queue.expire);
+        let by = self.about.terms.deliver_by;
+        // Whoever told a time wants to hear of delays then (RFC 2852 §4.1.3).
+        let late_at = match by.filter(|by| by.mode == ByMode::Notify) {
+            Some(by) => by.at,
+            None => plus(begun, queue.delay_notice),
+        };
         let wants_delay = view.recipient.notify().delay && !view.delay_told;
         let tell = wants_delay && self.at >= late_at && self.at < deadline;
         let now = mta.queue_now();
@@ -195,8 +219,9 @@ impl Settled {
         let pause = if cfg!(feature = "fault-ignores-due") { pause / 2 } else { pause };
         let mut due = plus(now, with_jitter(queue, pause, mta.world.random.as_ref()));
         // One more try when the sender would otherwise be told too late, or the message is over.
-        for limit in [deadline, late_at] {
-            let counts = limit == deadline || (wants_delay && !tell);
+        let back_at = by.filter(|by| by.mode == ByMode::Return).map_or(deadline, |by| by.at);
+        for limit in [deadline, late_at, back_at] {
+            let counts = limit != late_at || (wants_delay && !tell);
             if counts && limit > now && limit < due {
                 due = limit;
             }
@@ -208,7 +233,10 @@ impl Settled {
         let deferred = Happening::Deferred { until: due, reply: told.reply.clone() };
         self.note(view.number, deferred, &reason);
         if tell {
-            self.tell(Kind::Delay, view, told, Some(deadline));
+            match self.in_time(mta, told) {
+                Due::Late(told) => self.tell(Kind::Delay, view, &told, Some(deadline)),
+                _ => self.tell(Kind::Delay, view, told, Some(deadline.min(back_at))),
+            }
         }
         self.outcomes.push(Outcome {
             due: Some(due),
@@ -255,6 +283,7 @@ impl Settled {
             reverse_path: &about.reverse_path,
             envelope_id: about.envelope_id.as_ref(),
             message_id: about.message_id.as_ref(),
+            terms: &about.terms,
         };
         let mut events = self.events.clone();
         let mut notices = Vec::new();

@@ -41,6 +41,11 @@ async fn look(mta: &Mta) -> Result<(), StoreError> {
         before = Some(oldest);
         for summary in page {
             let waits = |state| matches!(state, RecipientState::Queued | RecipientState::Deferred);
+            // What its sender wants kept back waits for longer by right (RFC 4865 §4.2).
+            let too_late = match summary.terms.held_until(summary.accepted_at, at) {
+                Some(release) => too_late.max(release),
+                None => too_late,
+            };
             for view in summary.recipients.iter().filter(|view| waits(view.state)) {
                 if view.due.is_some_and(|due| due > too_late) {
                     warn!(id = %summary.id, "put off too far by a wrong clock; due now");

@@ -20,7 +20,7 @@ use super::settle::{self, Settled};
 use super::{LEASE, TROUBLE_PAUSE, plus};
 use crate::Mta;
 use crate::notice::Way;
-use crate::queue::{forward, local};
+use crate::queue::{forward, in_time, local};
 use crate::relay::{self, Cargo, Ending, Kind, Others, Told, Tried};
 use crate::routing::{self, ADDRESSES_MAX, Host};
 
@@ -173,6 +173,10 @@ impl Work {
         domain: &Domain,
         views: &[&RecipientView],
     ) -> Result<Found, GivenUp> {
+        let now = self.mta.queue_now();
+        if let Some(told) = in_time::too_late_to_try(summary.terms.deliver_by, now) {
+            return Ok(Found::all(&told, views.len()));
+        }
         let Some(message) = summary.message else {
             // Perhaps a repair brings it back; until the time limit we wait for that.
             error!("a waiting submission has no content: run `posthouse verify`");
@@ -269,6 +273,7 @@ impl Work {
                     octets: summary.octets,
                     prefix: &handed.prefix,
                     numbers: &numbers,
+                    terms: &summary.terms,
                     deadline,
                     others: if targets.len() > 0 { Others::Left } else { Others::None },
                     shutdown: &self.shutdown,

@@ -136,7 +136,7 @@ impl Rehearsal {
         {
             self.drive.receive(&with_dots(content));
             let reply = self.ask(".").await;
-            match self.drive.would_be {
+            match self.drive.would_be.take() {
                 Some(what) => {
                     let text = format!("it is taken: 250 2.0.0 Ok: {what}");
                     self.step("content", None, Outcome::Accepted, text);

@@ -7,17 +7,18 @@
 //!
 //! What is kept in memory besides is little, and counted: all sessions share one [`Room`].
 //!
-//! Standards: RFC 5321 §6.3 (loops), §4.4 (trace).
+//! Standards: RFC 5321 §6.3 (loops), §4.4 (trace), RFC 8689 §4.1 (TLS-Required), RFC 3865 §2.5
+//! (Solicitation).
 //! Not here: what a submission's header lacks (`submission`), the commit (`transaction`).
 //!
 //! [`Room`]: crate::room::Room
 
 use directory::Login;
-use envelope::EnhancedStatus;
+use envelope::{EnhancedStatus, Solicitation};
 use message::MessageId;
 use message::header::{self, HeaderSection};
 use smtp::Reply;
-use store::{Announcement, Content, Spool, SubmissionId, UnixMillis};
+use store::{Announcement, Content, Spool, SubmissionId, TlsWish, UnixMillis};
 
 use super::{Reception, Service, reply};
 use crate::report::REPORT_OCTETS_MAX;
@@ -77,6 +78,10 @@ pub(super) struct Facts {
     pub(super) completed: Vec<String>,
     /// Mailboxes in which it has been.
     pub(super) delivered_to: Vec<String>,
+    /// What it says about TLS (RFC 8689 §4.1).
+    pub(super) tls: TlsWish,
+    /// Which kinds of solicitation it says to be (RFC 3865 §2.5).
+    pub(super) solicitation: Option<Solicitation>,
 }
 
 /// Content that is whole.
@@ -198,6 +203,13 @@ impl Incoming {
                 && self.facts.delivered_to.len() < DELIVERED_TO_FIELDS_MAX
             {
                 self.facts.delivered_to.push(field.value().trim().to_owned());
+            } else if field.is("TLS-Required") {
+                if field.value().trim().eq_ignore_ascii_case("no") {
+                    self.facts.tls = TlsWish::Optional;
+                }
+            } else if field.is("Solicitation") {
+                // RFC 3865 §2.7: only what has the right form is told to others.
+                self.facts.solicitation = Solicitation::parse(field.value().trim()).ok();
             }
         }
         if received > RECEIVED_FIELDS_MAX {

@@ -8,8 +8,9 @@
 //! ```text
 //!   connect ── exempt, early talkers, rates ┐
 //!   hello ──── our own name, full names     │
-//!   sender ─── its domain, rates            ├─▶ Verdict ─▶ reply, log, Happening::Checked
-//!   recipient  rates, greylisting           ┘
+//!   sender ─── its domain, rates, kind      ├─▶ Verdict ─▶ reply, log, Happening::Checked
+//!   recipient  rates, greylisting           │
+//!   content ── kind                         ┘
 //! ```
 //!
 //! Who logged in, may relay here or is exempt is no stranger; only rates of accounts concern
@@ -23,12 +24,14 @@ mod greylist;
 mod hello;
 mod rate;
 mod sender;
+mod soliciting;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use envelope::Solicitation;
 use smtp::Reply;
-use smtp::server::Answer;
+use smtp::server::{Answer, Sender};
 use store::{Happening, NewEvent, UnixMillis};
 use tracing::info;
 
@@ -58,6 +61,8 @@ pub struct PolicyConfig {
     pub sender_domain: SenderDomain,
     /// Who must come again before its mail is taken.
     pub greylist: Option<Greylist>,
+    /// Kinds of solicitation that are not wanted, as EHLO tells.
+    pub no_soliciting: Option<Solicitation>,
     /// How much may come.
     pub rates: Rates,
 }
@@ -74,6 +79,11 @@ impl Policy {
     pub fn new(config: PolicyConfig) -> Arc<Self> {
         Arc::new(Self { config, buckets: Buckets::default() })
     }
+
+    /// Kinds of solicitation that are not wanted.
+    pub(super) fn no_soliciting(&self) -> Option<&Solicitation> {
+        self.config.no_soliciting.as_ref()
+    }
 }
 
 /// When in a session.
@@ -87,6 +97,8 @@ pub(super) enum Stage {
     Sender,
     /// RCPT.
     Recipient,
+    /// The end of the content.
+    Content,
 }
 
 impl Stage {
@@ -96,6 +108,7 @@ impl Stage {
             Self::Hello => "hello",
             Self::Sender => "sender",
             Self::Recipient => "recipient",
+            Self::Content => "content",
         }
     }
 }
@@ -109,6 +122,7 @@ pub(super) enum Rule {
     HelloName,
     SenderDomain,
     Greylist,
+    Soliciting,
 }
 
 impl Rule {
@@ -120,6 +134,7 @@ impl Rule {
             Self::HelloName => "hello-name",
             Self::SenderDomain => "sender-domain",
             Self::Greylist => "greylist",
+            Self::Soliciting => "soliciting",
         }
     }
 }
@@ -207,10 +222,7 @@ impl SmtpDrive {
     }
 
     /// MAIL: how many messages came lately, and the domain of the reverse-path.
-    pub(super) async fn judge_sender(
-        &mut self,
-        reverse_path: &envelope::ReversePath,
-    ) -> Result<(), Reply> {
+    pub(super) async fn judge_sender(&mut self, sender: &Sender) -> Result<(), Reply> {
         self.checks.retain(|check| matches!(check.stage, Stage::Connect | Stage::Hello));
         let policy = Arc::clone(&self.reception.policy);
         if self.login.is_some() {
@@ -223,8 +235,22 @@ impl SmtpDrive {
         let rate = self.charge(Subject::Messages);
         self.heed(Stage::Sender, Rule::Rate, rate)?;
         let mta = Arc::clone(&self.reception.mta);
-        let verdict = sender::check(policy.config.sender_domain, &mta, reverse_path).await;
-        self.heed(Stage::Sender, Rule::SenderDomain, verdict)
+        let verdict = sender::check(policy.config.sender_domain, &mta, &sender.reverse_path).await;
+        self.heed(Stage::Sender, Rule::SenderDomain, verdict)?;
+        self.judge_solicitation(Stage::Sender, sender.requests.solicitation.as_ref())
+    }
+
+    /// What the message says it is, with MAIL or in its header.
+    pub(super) fn judge_solicitation(
+        &mut self,
+        stage: Stage,
+        told: Option<&Solicitation>,
+    ) -> Result<(), Reply> {
+        if told.is_none() || !self.is_stranger() {
+            return Ok(());
+        }
+        let verdict = soliciting::check(self.reception.policy.no_soliciting(), told);
+        self.heed(stage, Rule::Soliciting, verdict)
     }
 
     /// RCPT, once the address is known to be good.

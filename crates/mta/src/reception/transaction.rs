@@ -14,12 +14,14 @@ use envelope::{BodyType, EnhancedStatus, Recipient};
 use smtp::Reply;
 use smtp::server::{self, Answer};
 use store::{
-    Accept, Happening, NewEvent, NewFate, Origin, OriginKind, Store, SubmissionId, UnixMillis,
+    Accept, Happening, NewEvent, NewFate, Origin, OriginKind, Release, Store, SubmissionId, Terms,
+    UnixMillis,
 };
 use tracing::{info, warn};
 
 use super::incoming::{Facts, Incoming, Keep, Whole};
-use super::{Purpose, Reception, Service, SmtpDrive, reply};
+use super::terms::{moment, told};
+use super::{Purpose, Reception, Service, SmtpDrive, policy, reply};
 use crate::delivery::{self, Plan};
 use crate::notice::{self, Original};
 use crate::trace;
@@ -29,6 +31,7 @@ use crate::trace;
 pub(super) struct Transaction {
     pub(super) sender: server::Sender,
     pub(super) recipients: Vec<Recipient>,
+    terms: Terms,
     stage: Stage,
 }
 
@@ -55,12 +58,13 @@ struct Arrived {
     at: UnixMillis,
     sender: server::Sender,
     received: String,
+    terms: Terms,
     whole: Whole,
 }
 
 impl Transaction {
-    pub(super) fn new(sender: server::Sender) -> Self {
-        Self { sender, recipients: Vec::new(), stage: Stage::Envelope }
+    pub(super) fn new(sender: server::Sender, terms: Terms) -> Self {
+        Self { sender, recipients: Vec::new(), terms, stage: Stage::Envelope }
     }
 
     /// Takes the next piece of content.
@@ -110,6 +114,7 @@ impl SmtpDrive {
             by: &mta.config.hostname,
             protocol: keyword,
             tls: self.tls.as_ref(),
+            solicitation: transaction.sender.requests.solicitation.as_ref(),
             id,
             only_recipient: match transaction.recipients.as_slice() {
                 // UTF-8 in this field alone would keep the message from servers without
@@ -117,6 +122,7 @@ impl SmtpDrive {
                 [only] if !only.address.is_international() => Some(&only.address),
                 _ => None,
             },
+            priority: transaction.sender.requests.priority.map(|_| transaction.terms.priority),
             at,
         });
         let keep = transaction.keep();
@@ -141,7 +147,7 @@ impl SmtpDrive {
 
     async fn commit(&mut self) -> Result<Reply, Reply> {
         let none_open = || Reply::new(503, EnhancedStatus::new(5, 5, 1), "No message is open");
-        let Transaction { sender, recipients, stage } =
+        let Transaction { sender, recipients, mut terms, stage } =
             self.transaction.take().ok_or_else(none_open)?;
         let Open { incoming, received } = match stage {
             Stage::Content(open) => *open,
@@ -150,6 +156,9 @@ impl SmtpDrive {
         };
         let (id, at) = (incoming.id, incoming.at);
         let mut whole = incoming.seal(&self.reception, self.login.as_ref())?;
+        self.judge_solicitation(policy::Stage::Content, whole.facts.solicitation.as_ref())?;
+        terms.tls = whole.facts.tls;
+        terms.solicitation = terms.solicitation.or_else(|| whole.facts.solicitation.take());
         let mut plan = self.plan(&sender, &recipients, at);
         refuse_circles(&plan, &whole.facts)?;
         let store = Arc::clone(&self.mta().world.store);
@@ -161,13 +170,17 @@ impl SmtpDrive {
             }
             _ => None,
         };
-        let what = if plan.is_all_local() { "delivered" } else { "queued" };
+        let what = match terms.release {
+            Some(release) => keep_back(&mut plan, release),
+            None if plan.is_all_local() => "delivered".to_owned(),
+            None => "queued".to_owned(),
+        };
         if self.purpose == Purpose::Explain {
             self.would_be = Some(what);
             return Err(reply::only_asked());
         }
         let (accept, _announcement) =
-            self.accept_of(Arrived { id, at, sender, received, whole }, plan);
+            self.accept_of(Arrived { id, at, sender, received, terms, whole }, plan);
         match store.accept(accept).await {
             Ok(_) => {
                 info!(peer = %self.peer, %id, "message accepted");
@@ -195,7 +208,7 @@ impl SmtpDrive {
     }
 
     fn accept_of(&self, arrived: Arrived, plan: Plan) -> (Accept, store::Announcement) {
-        let Arrived { id, at, sender, received, whole } = arrived;
+        let Arrived { id, at, sender, received, terms, whole } = arrived;
         let Whole { content, head, facts, announcement, .. } = whole;
         let Facts { message_id, completed, .. } = facts;
         let origin = self.origin(&sender);
@@ -211,6 +224,9 @@ impl SmtpDrive {
             },
             "",
         )];
+        if !terms.is_plain() {
+            events.push(NewEvent::new(at, Happening::Asked { terms: told(&terms) }, ""));
+        }
         events.extend(self.checks.iter().cloned().map(|check| check.event(at)));
         if !completed.is_empty() {
             events.push(NewEvent::new(at, Happening::Completed { changes: completed }, ""));
@@ -221,6 +237,7 @@ impl SmtpDrive {
             reverse_path: &sender.reverse_path,
             envelope_id: sender.envelope_id.as_ref(),
             message_id: message_id.as_ref(),
+            terms: &terms,
         };
         let mut told = Vec::new();
         let header = || [received.as_bytes(), &head].concat();
@@ -235,7 +252,7 @@ impl SmtpDrive {
             ret: sender.ret,
             envelope_id: sender.envelope_id,
             body: sender.body,
-            terms: store::Terms::default(),
+            terms,
             message_id: message_id.map(|id| id.as_str().to_owned()),
             content,
             recipients: plan.recipients,
@@ -272,6 +289,14 @@ impl SmtpDrive {
             account: self.login.as_ref().map(|login| login.account),
         }
     }
+}
+
+/// Nobody gets it before its release, not even who is here (RFC 4865 §4.2).
+fn keep_back(plan: &mut Plan, release: Release) -> String {
+    let until = moment(release.at);
+    let all: Vec<_> = (0..plan.recipients.len()).collect();
+    plan.put_off(&all, release.at, &format!("kept back until {until}, as its sender asked"));
+    format!("kept back until {until}")
 }
 
 /// Now that the size is known: one full mailbox among several recipients waits in the queue,

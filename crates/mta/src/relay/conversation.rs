@@ -391,7 +391,7 @@ impl<'a> Conversation<'a> {
                 let text = format!("our own store could not give the content: {error}");
                 Told::ours(Kind::NotTaken, EnhancedStatus::new(4, 3, 0), text)
             }
-            _ => Told::of(outcome, &self.host.name, self.session.capabilities().dsn),
+            _ => Told::of(outcome, &self.host.name, self.session.capabilities()),
         }
     }
 

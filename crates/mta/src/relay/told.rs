@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use envelope::EnhancedStatus;
-use smtp::client::{Outcome, Stage, Verdict};
+use smtp::client::{Capabilities, DeliverByOffer, Outcome, Stage, Verdict};
 use store::RemoteReply;
 
 /// Most of a reply's text that is kept: a hundred lines of RFC 5321's length would be one reply
@@ -31,6 +31,8 @@ pub(crate) struct Told {
     pub(crate) text: String,
     /// When it should come again, where that is known better than the schedule does.
     pub(crate) pause: Option<Duration>,
+    /// Whether the server knows DELIVERBY, and minds the time itself (RFC 2852 §4.1.4).
+    pub(crate) knows_deliver_by: bool,
 }
 
 /// What it comes down to.
@@ -50,14 +52,14 @@ pub(crate) enum Kind {
 
 impl Told {
     /// What a session told.
-    pub(crate) fn of(outcome: &Outcome, host: &str, tells_success: bool) -> Self {
+    pub(crate) fn of(outcome: &Outcome, host: &str, server: &Capabilities) -> Self {
         let text = match &outcome.verdict {
             Verdict::Accepted(reply) | Verdict::Refused(reply) => reply.to_string(),
             Verdict::Failed(fault) => fault.to_string(),
         };
         Self {
             stage: outcome.stage.as_str(),
-            kind: match (outcome.verdict.is_accepted(), tells_success) {
+            kind: match (outcome.verdict.is_accepted(), server.dsn) {
                 (true, true) => Kind::TakenAndTold,
                 (true, false) => Kind::Taken,
                 (false, _) => Kind::NotTaken,
@@ -67,6 +69,7 @@ impl Told {
             reply: outcome.verdict.reply().map(remote_reply),
             text: cut(&text),
             pause: None,
+            knows_deliver_by: server.deliver_by != DeliverByOffer::NotOffered,
         }
     }
 
@@ -81,12 +84,22 @@ impl Told {
             reply: None,
             text,
             pause: None,
+            knows_deliver_by: false,
         }
     }
 
     /// The reason is ours, and no server's.
     pub(crate) fn ours(kind: Kind, status: EnhancedStatus, text: String) -> Self {
-        Self { stage: STAGE_OURS, kind, status, host: None, reply: None, text, pause: None }
+        Self {
+            stage: STAGE_OURS,
+            kind,
+            status,
+            host: None,
+            reply: None,
+            text,
+            pause: None,
+            knows_deliver_by: false,
+        }
     }
 
     /// The server said beforehand that it takes fewer recipients at a time (RFC 9422 §4.2).
@@ -198,7 +211,7 @@ mod tests {
     fn another_host_is_tried_only_when_it_may_do_better() {
         let ours = Told::ours(Kind::NotTaken, EnhancedStatus::new(4, 3, 0), String::new());
         let lost = Outcome { stage: Stage::ContentEnd, verdict: Verdict::Failed(Fault::Lost) };
-        let lost = Told::of(&lost, "mx", false);
+        let lost = Told::of(&lost, "mx", &Capabilities::default());
         assert!(lost.status.is_temporary(), "kept and tried again");
         assert!(lost.may_be_duplicate());
         #[rustfmt::skip]

@@ -31,6 +31,8 @@ mod relayed_domains;
 #[cfg(test)]
 mod reports;
 #[cfg(test)]
+mod requests;
+#[cfg(test)]
 mod sending;
 #[cfg(test)]
 mod support;

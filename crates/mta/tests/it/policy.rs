@@ -94,7 +94,7 @@ impl Office {
         Client { drive: self.reception(service).session(peer) }
     }
 
-    async fn author(&self) -> Client {
+    pub(crate) async fn author(&self) -> Client {
         let mut author = self.client(Service::Submission, STRANGER);
         author.say("").await;
         author.say("EHLO author.test").await;
@@ -126,6 +126,13 @@ impl Client {
             }
         };
         String::from_utf8(output).unwrap() + end
+    }
+
+    /// The same client once it was greeted.
+    pub(crate) async fn await_greeting(mut self) -> Self {
+        let greeting = self.say("").await;
+        assert!(greeting.starts_with("220 "), "{greeting}");
+        self
     }
 
     /// Several lines; the last reply.

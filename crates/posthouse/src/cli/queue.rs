@@ -125,8 +125,8 @@ fn list(item: &Item, output: &mut Output) -> Result<(), Failure> {
 }
 
 fn block(queued: &QueueItem) -> String {
-    let QueueItem { id, created, sender, size: octets, recipients } = queued;
-    let mut lines = vec![format!("{id}  {created}  {:>9}  from <{sender}>", size(*octets))];
+    let QueueItem { id, created, sender, size: octets, terms, recipients } = queued;
+    let mut lines = vec![format!("{id}  {created}  {:>9}  from <{sender}>{terms}", size(*octets))];
     lines.extend(recipients.iter().map(recipient));
     lines.join("\n")
 }
@@ -172,15 +172,18 @@ mod tests {
             settled: false,
             waits_for: Some("at harbour.example 2 of 2 connections are busy\u{7}".into()),
         };
-        let queued = QueueItem {
+        let mut queued = QueueItem {
             id: "01KAV3M2Q0T9D7S5XW8Y4Z6B1C".into(),
             created: "2026-11-25T02:20:00Z".into(),
             sender: "anna@castle.example".into(),
             size: 4300,
+            terms: Default::default(),
             recipients: vec![waits],
         };
+        queued.terms.released_at = Some("2026-11-25T02:21:00Z".into());
+        queued.terms.priority = -4;
         insta::assert_snapshot!(block(&queued), @r"
-    01KAV3M2Q0T9D7S5XW8Y4Z6B1C  2026-11-25T02:20:00Z    4.1 KiB  from <anna@castle.example>
+    01KAV3M2Q0T9D7S5XW8Y4Z6B1C  2026-11-25T02:20:00Z    4.1 KiB  from <anna@castle.example>  released at 2026-11-25T02:21:00Z  priority -4
       bob@harbour.example               deferred   next 2026-11-25T02:30:00Z  after 2 attempts  mx.harbour.example said: 451 4.7.1 later␛[2J
         now: at harbour.example 2 of 2 connections are busy␇
     ");

@@ -163,7 +163,7 @@ fn head(output: &mut Output, submission: &SubmissionItem) -> Result<(), Failure>
     if let Some(envelope_id) = &submission.envelope_id {
         line.push_str(&format!("  ENVID {}", visible(envelope_id)));
     }
-    line.push_str(&format!("  {}", submission.created));
+    line.push_str(&format!("  {}{}", submission.created, submission.terms));
     output.line(line)
 }
 

@@ -1,11 +1,11 @@
 //! `[policy]`: rules for mail from strangers.
 //!
-//! Standards: RFC 6647 (greylisting), RFC 5321 §4.1.4 (what must not be refused).
+//! Standards: RFC 3865 §2.2 (solicitation), RFC 6647 (greylisting), RFC 5321 §4.1.4 (what must not be refused).
 //! Not here: the rules and what greylisting does if nothing is said (crate `mta`), rates (`limits`).
 
 use std::time::Duration;
 
-use envelope::{Address, Domain};
+use envelope::{Address, Domain, Solicitation};
 use mta::policy::Greylist;
 use serde::Deserialize;
 use store::RecipientPattern;
@@ -23,6 +23,9 @@ const GREETING_DELAY_MAX: Duration = Duration::from_secs(30);
 /// and their second one after a pause that grows.
 const SHARE_OF_DELAY: u32 = 4;
 
+/// What fits behind `250-NO-SOLICITING ` into a reply line (RFC 5321 §4.5.3.1.5).
+const CLASSES_OCTETS_MAX: usize = 490;
+
 /// Rules for mail from strangers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Policy {
@@ -38,6 +41,8 @@ pub(crate) struct Policy {
     pub(crate) check_sender_domain: bool,
     /// Who must come again; nobody without it.
     pub(crate) greylist: Option<Greylist>,
+    /// Kinds of solicitation that are not wanted.
+    pub(crate) no_soliciting: Option<Solicitation>,
 }
 
 impl Default for Policy {
@@ -49,6 +54,7 @@ impl Default for Policy {
             require_full_name: false,
             check_sender_domain: false,
             greylist: None,
+            no_soliciting: None,
         }
     }
 }
@@ -66,6 +72,7 @@ pub(super) struct Written {
     greylist_expire: Option<Spanned<String>>,
     greylist_remember: Option<Spanned<String>>,
     greylist_exempt: Option<Vec<Spanned<String>>>,
+    no_soliciting: Option<Spanned<Vec<String>>>,
 }
 
 impl Written {
@@ -81,6 +88,10 @@ impl Written {
             require_full_name: self.require_full_name.unwrap_or(default.require_full_name),
             check_sender_domain: self.check_sender_domain.unwrap_or(default.check_sender_domain),
             greylist: self.greylist(source)?,
+            no_soliciting: match &self.no_soliciting {
+                Some(written) => Some(solicitation(written, source)?),
+                None => default.no_soliciting,
+            },
         })
     }
 
@@ -134,6 +145,19 @@ fn recipients(
         })
     };
     written.iter().map(read).collect()
+}
+
+/// RFC 3865 §2.2: classes as one list, which EHLO tells on one line.
+fn solicitation(
+    written: &Spanned<Vec<String>>,
+    source: &Source<'_>,
+) -> Result<Solicitation, Fault> {
+    let list = written.get_ref().join(",");
+    let fits = list.len() <= CLASSES_OCTETS_MAX;
+    Solicitation::parse(&list).ok().filter(|_| fits).ok_or_else(|| {
+        let what = format!("{list:?} are no classes of solicitation");
+        source.fault(written, what, "write some such as [\"org.example:ADV\"]")
+    })
 }
 
 fn greeting_delay(written: &Spanned<String>, source: &Source<'_>) -> Result<Duration, Fault> {

@@ -1,6 +1,6 @@
 //! `[queue]`: how long mail waits, and when its sender hears of it.
 //!
-//! Standards: RFC 5321 §4.5.4.1 (retry strategy).
+//! Standards: RFC 5321 §4.5.4.1 (retry strategy), RFC 4865 §3 and RFC 2852 §2 (what EHLO tells).
 //! Not here: the schedule itself (crate `mta`).
 
 use std::time::Duration;
@@ -36,6 +36,10 @@ pub(crate) struct Queue {
     pub(crate) delay_notice: Duration,
     /// How long events and transcripts of settled mail are kept.
     pub(crate) keep_events: Duration,
+    /// How long authors may let a message be kept back.
+    pub(crate) hold_max: Duration,
+    /// The shortest time after which a message may be wanted back.
+    pub(crate) deliver_by_min: Duration,
 }
 
 impl Default for Queue {
@@ -56,6 +60,8 @@ impl Default for Queue {
             // Notices come back within five days, and people ask what became of a letter within
             // the month.
             keep_events: Duration::from_secs(30 * 24 * HOUR),
+            hold_max: Duration::from_secs(30 * 24 * HOUR),
+            deliver_by_min: Duration::from_secs(MINUTE),
         }
     }
 }
@@ -74,6 +80,8 @@ pub(super) struct Written {
     expire: Option<Spanned<String>>,
     delay_notice: Option<Spanned<String>>,
     keep_events: Option<Spanned<String>>,
+    hold_max: Option<Spanned<String>>,
+    deliver_by_min: Option<Spanned<String>>,
 }
 
 impl Written {
@@ -118,6 +126,9 @@ impl Written {
             Some(kept) => time_of(kept, source)?,
             None => default.keep_events,
         };
+        let hold_max = seconds_of(self.hold_max.as_ref(), default.hold_max, source)?;
+        let deliver_by_min =
+            seconds_of(self.deliver_by_min.as_ref(), default.deliver_by_min, source)?;
         Ok(Queue {
             retry,
             retry_greylisted,
@@ -127,8 +138,25 @@ impl Written {
             expire,
             delay_notice,
             keep_events,
+            hold_max,
+            deliver_by_min,
         })
     }
+}
+
+/// A time that EHLO tells in nine digits of seconds (RFC 4865 §3, RFC 2852 §2).
+fn seconds_of(
+    written: Option<&Spanned<String>>,
+    default: Duration,
+    source: &Source<'_>,
+) -> Result<Duration, Fault> {
+    let Some(written) = written else { return Ok(default) };
+    let time = time_of(written, source)?;
+    if time <= Duration::from_secs(envelope::SECONDS_MAX.into()) {
+        return Ok(time);
+    }
+    let what = format!("{:?} has more than nine digits of seconds", written.get_ref());
+    Err(source.fault(written, what, "write at most \"11574d\", which is 31 years"))
 }
 
 fn jitter(percent: &Spanned<u8>, source: &Source<'_>) -> Result<u8, Fault> {

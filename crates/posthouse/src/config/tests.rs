@@ -55,6 +55,7 @@ greylist_delay = "2m"
 greylist_expire = "12h"
 greylist_remember = "60d"
 greylist_exempt = ["postmaster@example.org", "@lists.example.org"]
+no_soliciting = ["org.example:ADV", "net.example:X"]
 [dns]
 servers = ["127.0.0.1:5353"]
 [outbound]
@@ -65,6 +66,8 @@ routes = { "relay.example.net" = "192.0.2.7:2525", "six.example.net" = "[2001:db
 relay = { host = "smtp.example.net:587", tls = "starttls", username = "me", password_file = "pw" }
 [queue]
 retry = ["1s", "2s"]
+hold_max = "60d"
+deliver_by_min = "5m"
 expire = "1m"
 "#;
 
@@ -116,6 +119,8 @@ fn every_documented_key_is_taken() {
     assert_eq!(config.outbound.relay.expect("relay").host.to_string(), "smtp.example.net:587");
     assert_eq!(config.queue.delay_notice, Duration::from_secs(30), "half of a short `expire`");
     assert_eq!(config.limits.message_octets, 10 << 20);
+    assert_eq!(config.queue.hold_max, Duration::from_secs(60 * 24 * 60 * 60));
+    assert_eq!(config.queue.deliver_by_min, Duration::from_secs(300));
     let rate = Rate { count: 60, per: Duration::from_secs(60) };
     assert_eq!(config.limits.connection_rate, Some(rate));
     let policy = Policy {
@@ -133,6 +138,7 @@ fn every_documented_key_is_taken() {
                 RecipientPattern::Domain("lists.example.org".parse().expect("right")),
             ],
         }),
+        no_soliciting: envelope::Solicitation::parse("org.example:ADV,net.example:X").ok(),
     };
     assert_eq!(config.policy, policy);
 }
@@ -180,7 +186,7 @@ fn keys_and_types_that_do_not_fit() {
         "[outbound]\nrelay = { host = \"a:1\", user = \"x\" }",
     ]), @r#"
     unknown key "hostnme" (posthouse.toml:3:1): did you mean "hostname"? the keys here are hostname, data_dir, store, listener, tls, auth, limits, policy, dns, outbound, queue, recipients, notices, backup
-    unknown key "retyr" (posthouse.toml:4:1): did you mean "retry"? the keys here are retry, retry_greylisted, retry_unreachable, retry_full, jitter_percent, expire, delay_notice, keep_events
+    unknown key "retyr" (posthouse.toml:4:1): did you mean "retry"? the keys here are retry, retry_greylisted, retry_unreachable, retry_full, jitter_percent, expire, delay_notice, keep_events, hold_max, deliver_by_min
     unknown key "queues" (posthouse.toml:3:2): did you mean "queue"? the keys here are hostname, data_dir, store, listener, tls, auth, limits, policy, dns, outbound, queue, recipients, notices, backup
     the same key stands here twice (posthouse.toml:3:1): keep one of them
     string "many" does not fit here: expected a whole number (posthouse.toml:4:15): write it without quotes or sign
@@ -237,6 +243,9 @@ fn values_that_cannot_be() {
         "[queue]\nretry_full = [\"soon\"]",
         "[queue]\njitter_percent = 51",
         "[queue]\nkeep_events = \"0d\"",
+        "[queue]\nhold_max = \"11575d\"",
+        "[policy]\nno_soliciting = []",
+        "[policy]\nno_soliciting = [\"no blanks\"]",
         "[notices]\nlanguage = \"klingon\"",
         "[backup]\nkeep = 3",
         "[backup]\ndir = \"b\"\nkeep = 0",
@@ -273,6 +282,9 @@ fn values_that_cannot_be() {
     "soon" is not a time (posthouse.toml:4:15): write a whole number with s, m, h, d or w, as in 5m
     jitter_percent = 51 is too much (posthouse.toml:4:18): write at most 50; longer pauses go into retry
     "0d" is nothing (posthouse.toml:4:15): write at least one
+    "11575d" has more than nine digits of seconds (posthouse.toml:4:12): write at most "11574d", which is 31 years
+    "" are no classes of solicitation (posthouse.toml:4:17): write some such as ["org.example:ADV"]
+    "no blanks" are no classes of solicitation (posthouse.toml:4:17): write some such as ["org.example:ADV"]
     there are no notices in the language "klingon" (posthouse.toml:4:12): write one of en, de
     backups have no folder (posthouse.toml:4:8): write dir = "…" under [backup], best on another disk
     keep = 0 keeps no backup (posthouse.toml:5:8): write at least 1

@@ -5,13 +5,15 @@
 //! Standards: RFC 3339 (times).
 //! Not here: how they look on a terminal (`cli`).
 
+use std::fmt;
+
 use directory::{Place, Resolution, Table, Target};
 use envelope::{Address, EnhancedStatus};
 use platform::Timestamp;
 use serde::{Deserialize, Serialize};
 use store::{
     Account, AccountState, AccountUse, Alias, Attempt, DomainRelay, DomainRow, Event, Finding,
-    Happening, RecipientView, RemoteReply, Summary, TlsRecord, UnixMillis, VerifyReport,
+    Happening, RecipientView, RemoteReply, Summary, Terms, TlsRecord, UnixMillis, VerifyReport,
 };
 use store_sqlite::BackupReport;
 
@@ -209,6 +211,9 @@ pub(crate) struct QueueItem {
     pub(crate) sender: String,
     /// Octets of its content.
     pub(crate) size: u64,
+    /// What its sender asked of the transfer.
+    #[serde(flatten)]
+    pub(crate) terms: TermsItem,
     /// Its recipients, settled ones as well.
     pub(crate) recipients: Vec<RecipientItem>,
 }
@@ -220,7 +225,46 @@ impl From<&Summary> for QueueItem {
             created: time(summary.accepted_at),
             sender: sender(summary),
             size: summary.octets,
+            terms: TermsItem::from(&summary.terms),
             recipients: summary.recipients.iter().map(RecipientItem::from).collect(),
+        }
+    }
+}
+
+/// What a sender asked of the transfer.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct TermsItem {
+    /// When it is released, or was.
+    pub(crate) released_at: Option<String>,
+    /// By when it should be delivered.
+    pub(crate) deliver_by: Option<String>,
+    /// How urgent it is, from -9 to 9.
+    pub(crate) priority: i8,
+}
+
+impl From<&Terms> for TermsItem {
+    fn from(terms: &Terms) -> Self {
+        Self {
+            released_at: terms.release.map(|release| time(release.at)),
+            deliver_by: terms.deliver_by.map(|deadline| time(deadline.at)),
+            priority: terms.priority.number(),
+        }
+    }
+}
+
+/// As people read it; nothing for usual mail.
+impl fmt::Display for TermsItem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(at) = &self.released_at {
+            write!(f, "  released at {at}")?;
+        }
+        if let Some(by) = &self.deliver_by {
+            write!(f, "  to be delivered by {by}")?;
+        }
+        match self.priority {
+            0 => Ok(()),
+            priority => write!(f, "  priority {priority}"),
         }
     }
 }
@@ -290,6 +334,9 @@ pub(crate) struct SubmissionItem {
     pub(crate) message_id: Option<String>,
     /// The sender's own name for it (ENVID).
     pub(crate) envelope_id: Option<String>,
+    /// What its sender asked of the transfer.
+    #[serde(flatten)]
+    pub(crate) terms: TermsItem,
 }
 
 impl From<&Summary> for SubmissionItem {
@@ -301,6 +348,7 @@ impl From<&Summary> for SubmissionItem {
             size: summary.octets,
             message_id: summary.message_id.clone(),
             envelope_id: summary.envelope_id.as_ref().map(|id| id.as_str().to_owned()),
+            terms: TermsItem::from(&summary.terms),
         }
     }
 }

@@ -96,6 +96,8 @@ fn settings(config: &Config, listening: Vec<SocketAddr>) -> Result<mta::Config, 
             jitter_percent: config.queue.jitter_percent,
             expire: config.queue.expire,
             delay_notice: config.queue.delay_notice,
+            hold_max: config.queue.hold_max,
+            deliver_by_min: config.queue.deliver_by_min,
             ..mta::QueueConfig::default()
         },
         outbound: mta::OutboundConfig {
@@ -142,6 +144,7 @@ pub(super) fn policy(config: &Config) -> Arc<policy::Policy> {
             false => policy::SenderDomain::Any,
         },
         greylist: written.greylist.clone(),
+        no_soliciting: written.no_soliciting.clone(),
         rates: policy::Rates {
             connections: rate(limits.connection_rate),
             messages: rate(limits.message_rate),

@@ -6,20 +6,24 @@
 //!   binary, no BINARYMIME or no CHUNKING  ─▶ likewise
 //!   UTF-8 in header or sender, no SMTPUTF8 ─▶ 5.6.7 for all
 //!   UTF-8 in a recipient,      no SMTPUTF8 ─▶ 5.6.7 for that one
+//!   wanted back by a time,    no DELIVERBY ─▶ 5.3.3 for all
 //! ```
 //!
 //! The store keeps the message as it came; only what goes to this server is another.
 //!
-//! Standards: RFC 6152 §3 (8-bit content), RFC 3030 §3 (binary content), RFC 6531 §3.4 (when SMTPUTF8 is asked for) and §3.6
+//! Standards: RFC 2852 §4.1.4 (DELIVERBY), RFC 6152 §3 (8-bit content), RFC 3030 §3 (binary content), RFC 6531 §3.4 (when SMTPUTF8 is asked for) and §3.6
 //! (servers without it), RFC 9422 §4.2 (RCPTMAX), RFC 3463 §3.7 (5.6.3), RFC 6531 §3.5 (5.6.7).
 //! Not here: the conversion (crate `message`).
 
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use envelope::{Address, BodyType, EnhancedStatus, Envelope};
+use envelope::{
+    Address, BodyType, ByMode, DeliverBy, EnhancedStatus, Envelope, Notify, Recipient, SECONDS_MAX,
+};
 use message::{Message, header};
-use smtp::client::Stage;
+use smtp::client::{DeliverByOffer, Stage};
+use store::Deadline;
 
 use super::{Conversation, Told};
 
@@ -35,6 +39,10 @@ pub(super) struct Fit {
     pub(super) converted: Option<Bytes>,
     /// Whether SMTPUTF8 is asked for.
     smtputf8: bool,
+    /// What is left of the time in which it should be delivered, for a server that minds it.
+    deliver_by: Option<DeliverBy>,
+    /// The server does not mind the time, but it can tell of a delay.
+    asks_for_delays: bool,
     /// Recipients by their places, to whom this server cannot get the message now.
     left_out: BTreeMap<usize, Told>,
 }
@@ -44,6 +52,10 @@ impl Fit {
     pub(super) fn envelope(&self, envelope: &Envelope) -> Envelope {
         let mut fitted = envelope.clone();
         fitted.smtputf8 = self.smtputf8;
+        fitted.requests.deliver_by = self.deliver_by;
+        if self.asks_for_delays {
+            fitted.recipients.iter_mut().for_each(ask_for_delays);
+        }
         let mut place = 0usize;
         fitted.recipients.retain(|_| {
             let stays = !self.left_out.contains_key(&place);
@@ -64,7 +76,16 @@ impl Fit {
 
     /// Whether the envelope goes as it is.
     pub(super) fn is_plain(&self, envelope: &Envelope) -> bool {
-        self.left_out.is_empty() && self.smtputf8 == envelope.smtputf8
+        let as_it_is = self.left_out.is_empty() && self.smtputf8 == envelope.smtputf8;
+        as_it_is && self.deliver_by.is_none() && !self.asks_for_delays
+    }
+}
+
+/// RFC 2852 §4.1.4.2: a server that does not mind the time shall at least tell of delays.
+fn ask_for_delays(recipient: &mut Recipient) {
+    let notify = recipient.notify();
+    if notify != Notify::NEVER {
+        recipient.notify = Some(Notify { delay: true, ..notify });
     }
 }
 
@@ -90,6 +111,7 @@ impl Conversation<'_> {
             self.fit_addresses(&mut fit).await?;
         }
         self.fit_number(&mut fit);
+        self.fit_time(&mut fit)?;
         let capabilities = self.session.capabilities();
         let (binary_mime, eight_bit_mime) = (capabilities.binary_mime, capabilities.eight_bit_mime);
         match self.cargo.envelope.body {
@@ -135,6 +157,42 @@ impl Conversation<'_> {
         for place in stay.into_iter().skip(most) {
             let text = format!("{} takes {most} recipients at a time", self.host.name);
             left_out.insert(place, Told::one_too_many(&self.host.name, text));
+        }
+    }
+
+    /// What is left of the message's time goes along. What should come back goes to servers only
+    /// that mind it in time (RFC 2852 §4.1.4).
+    fn fit_time(&self, fit: &mut Fit) -> Result<(), Told> {
+        let Some(Deadline { at, mode, trace }) = self.cargo.terms.deliver_by else { return Ok(()) };
+        let left = at.0.saturating_sub(self.mta.queue_now().0).div_euclid(1000);
+        let host = &self.host.name;
+        let refusal = |stage, status, text| Err(self.silent(stage, status, text));
+        match (mode, self.session.capabilities().deliver_by) {
+            (ByMode::Return, DeliverByOffer::NotOffered) => {
+                let text = format!("{host} does not deliver by a time (DELIVERBY, RFC 2852)");
+                // RFC 2852 §7: we look for no other host that does.
+                refusal(Stage::Mail, EnhancedStatus::new(5, 3, 3), text)
+            }
+            (ByMode::Return, _) if left <= 0 => {
+                let text = "the time was over before it could be handed on".to_owned();
+                refusal(Stage::Mail, EnhancedStatus::new(5, 4, 7), text)
+            }
+            (ByMode::Return, DeliverByOffer::Offered { seconds_min })
+                if left < i64::from(seconds_min) =>
+            {
+                let text =
+                    format!("{host} wants at least {seconds_min} s to deliver, {left} are left");
+                refusal(Stage::Hello, EnhancedStatus::new(5, 3, 3), text)
+            }
+            (_, DeliverByOffer::Offered { .. }) => {
+                let most = i64::from(SECONDS_MAX);
+                fit.deliver_by = DeliverBy::new(left.clamp(-most, most), mode, trace).ok();
+                Ok(())
+            }
+            (ByMode::Notify, DeliverByOffer::NotOffered) => {
+                fit.asks_for_delays = left > 0;
+                Ok(())
+            }
         }
     }
 

@@ -72,6 +72,7 @@ fn letter() -> Vec<Item> {
             size: 4300,
             message_id: Some("a@castle.example".into()),
             envelope_id: None,
+            terms: Default::default(),
         }),
         Item::Recipient(RecipientItem {
             number: 0,
