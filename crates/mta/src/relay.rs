@@ -12,7 +12,7 @@ mod told;
 
 use std::time::Duration;
 
-use envelope::{Envelope, Requests};
+use envelope::{Envelope, Requests, ReversePath};
 use platform::{Endpoint, Shutdown};
 use smtp::client::TlsPolicy;
 use store::{Attempt, MessageId, Terms};
@@ -131,10 +131,11 @@ pub(crate) async fn attempt(
 /// An envelope for some recipients of a submission.
 pub(crate) fn envelope_for(
     summary: &store::Summary,
+    reverse_path: &ReversePath,
     recipients: &[&store::RecipientView],
 ) -> Envelope {
     let mut envelope = Envelope {
-        reverse_path: summary.reverse_path.clone(),
+        reverse_path: reverse_path.clone(),
         recipients: recipients.iter().map(|view| view.recipient.clone()).collect(),
         ret: summary.ret,
         envelope_id: summary.envelope_id.clone(),

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use envelope::{Domain, EnhancedStatus, Envelope};
+use envelope::{Domain, EnhancedStatus};
 use platform::Shutdown;
 use smtp::client::Stage;
 use store::{
@@ -265,10 +265,7 @@ impl Work {
                 let chosen: Vec<_> = left.iter().filter_map(|at| views.get(*at).copied()).collect();
                 let numbers: Vec<_> = chosen.iter().map(|view| view.number).collect();
                 let cargo = Cargo {
-                    envelope: &Envelope {
-                        reverse_path: handed.reverse_path.clone(),
-                        ..relay::envelope_for(summary, &chosen)
-                    },
+                    envelope: &relay::envelope_for(summary, &handed.reverse_path, &chosen),
                     message,
                     octets: summary.octets,
                     prefix: &handed.prefix,

@@ -161,7 +161,7 @@ fn policies_that_cannot_be() {
     "100/1 hour" is not a rate (posthouse.toml:4:16): write how many in which time, such as "100/1h"
     "home" is no network: it is not an address with a prefix length (posthouse.toml:4:11): write an address or a network, such as "192.0.2.0/24"
     greeting_delay = "5m" is too long (posthouse.toml:4:18): write at most "30s"; a few seconds are enough
-    unknown key "greylst" (posthouse.toml:4:1): did you mean "greylist"? the keys here are exempt, greeting_delay, refuse_own_name, require_full_name, check_sender_domain, greylist, greylist_delay, greylist_expire, greylist_remember, greylist_exempt
+    unknown key "greylst" (posthouse.toml:4:1): did you mean "greylist"? the keys here are exempt, greeting_delay, refuse_own_name, require_full_name, check_sender_domain, greylist, greylist_delay, greylist_expire, greylist_remember, greylist_exempt, no_soliciting
     "all" is no recipient (posthouse.toml:4:20): write an address, or "@example.org" for all of a domain
     "0s" is nothing (posthouse.toml:4:18): write at least one
     greylist_expire is too short for greylist_delay (posthouse.toml:5:19): make it four times as long at least: others try again when they like
@@ -219,6 +219,19 @@ fn what_does_not_exist_yet() {
 }
 
 #[test]
+fn requests_that_cannot_be() {
+    insta::assert_snapshot!(refusals(&[
+        "[queue]\nhold_max = \"11575d\"",
+        "[policy]\nno_soliciting = []",
+        "[policy]\nno_soliciting = [\"no blanks\"]",
+    ]), @r#"
+    "11575d" has more than nine digits of seconds (posthouse.toml:4:12): write at most "11574d", which is 31 years
+    "" are no classes of solicitation (posthouse.toml:4:17): write some such as ["org.example:ADV"]
+    "no blanks" are no classes of solicitation (posthouse.toml:4:17): write some such as ["org.example:ADV"]
+    "#);
+}
+
+#[test]
 fn values_that_cannot_be() {
     insta::assert_snapshot!(refusals(&[
         "[limits]\nmessage_size = \"50MB\"",
@@ -243,9 +256,6 @@ fn values_that_cannot_be() {
         "[queue]\nretry_full = [\"soon\"]",
         "[queue]\njitter_percent = 51",
         "[queue]\nkeep_events = \"0d\"",
-        "[queue]\nhold_max = \"11575d\"",
-        "[policy]\nno_soliciting = []",
-        "[policy]\nno_soliciting = [\"no blanks\"]",
         "[notices]\nlanguage = \"klingon\"",
         "[backup]\nkeep = 3",
         "[backup]\ndir = \"b\"\nkeep = 0",
@@ -282,9 +292,6 @@ fn values_that_cannot_be() {
     "soon" is not a time (posthouse.toml:4:15): write a whole number with s, m, h, d or w, as in 5m
     jitter_percent = 51 is too much (posthouse.toml:4:18): write at most 50; longer pauses go into retry
     "0d" is nothing (posthouse.toml:4:15): write at least one
-    "11575d" has more than nine digits of seconds (posthouse.toml:4:12): write at most "11574d", which is 31 years
-    "" are no classes of solicitation (posthouse.toml:4:17): write some such as ["org.example:ADV"]
-    "no blanks" are no classes of solicitation (posthouse.toml:4:17): write some such as ["org.example:ADV"]
     there are no notices in the language "klingon" (posthouse.toml:4:12): write one of en, de
     backups have no folder (posthouse.toml:4:8): write dir = "…" under [backup], best on another disk
     keep = 0 keeps no backup (posthouse.toml:5:8): write at least 1

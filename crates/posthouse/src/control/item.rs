@@ -320,7 +320,7 @@ impl From<&RecipientView> for RecipientItem {
 }
 
 /// A submission, without its recipients, attempts and events.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct SubmissionItem {
     /// The id that our 250 gave out.
     pub(crate) id: String,

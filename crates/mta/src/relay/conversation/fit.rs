@@ -111,7 +111,9 @@ impl Conversation<'_> {
             self.fit_addresses(&mut fit).await?;
         }
         self.fit_number(&mut fit);
-        self.fit_time(&mut fit)?;
+        if let Some(refusal) = self.fit_time(&mut fit) {
+            return Err(refusal);
+        }
         let capabilities = self.session.capabilities();
         let (binary_mime, eight_bit_mime) = (capabilities.binary_mime, capabilities.eight_bit_mime);
         match self.cargo.envelope.body {
@@ -160,13 +162,13 @@ impl Conversation<'_> {
         }
     }
 
-    /// What is left of the message's time goes along. What should come back goes to servers only
-    /// that mind it in time (RFC 2852 §4.1.4).
-    fn fit_time(&self, fit: &mut Fit) -> Result<(), Told> {
-        let Some(Deadline { at, mode, trace }) = self.cargo.terms.deliver_by else { return Ok(()) };
+    /// What is left of the message's time goes along; or why it cannot go. What should come back
+    /// goes to servers only that mind it in time (RFC 2852 §4.1.4).
+    fn fit_time(&self, fit: &mut Fit) -> Option<Told> {
+        let Deadline { at, mode, trace } = self.cargo.terms.deliver_by?;
         let left = at.0.saturating_sub(self.mta.queue_now().0).div_euclid(1000);
         let host = &self.host.name;
-        let refusal = |stage, status, text| Err(self.silent(stage, status, text));
+        let refusal = |stage, status, text| Some(self.silent(stage, status, text));
         match (mode, self.session.capabilities().deliver_by) {
             (ByMode::Return, DeliverByOffer::NotOffered) => {
                 let text = format!("{host} does not deliver by a time (DELIVERBY, RFC 2852)");
@@ -187,11 +189,11 @@ impl Conversation<'_> {
             (_, DeliverByOffer::Offered { .. }) => {
                 let most = i64::from(SECONDS_MAX);
                 fit.deliver_by = DeliverBy::new(left.clamp(-most, most), mode, trace).ok();
-                Ok(())
+                None
             }
             (ByMode::Notify, DeliverByOffer::NotOffered) => {
                 fit.asks_for_delays = left > 0;
-                Ok(())
+                None
             }
         }
     }

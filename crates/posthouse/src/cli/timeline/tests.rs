@@ -71,8 +71,7 @@ fn letter() -> Vec<Item> {
             sender: "anna@castle.example".into(),
             size: 4300,
             message_id: Some("a@castle.example".into()),
-            envelope_id: None,
-            terms: Default::default(),
+            ..SubmissionItem::default()
         }),
         Item::Recipient(RecipientItem {
             number: 0,
