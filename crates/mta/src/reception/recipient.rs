@@ -113,7 +113,7 @@ async fn has_room(store: &dyn Store, table: &Table, targets: &[Target], size: u6
         Ok(_) => Answer::Accept,
         Err(error) => {
             warn!(%error, "cannot look up an account's use");
-            reply::store_trouble(&error).into()
+            reply::store_silent().into()
         }
     }
 }

@@ -99,6 +99,12 @@ pub(super) fn no_room() -> Reply {
     Reply::new(452, EnhancedStatus::new(4, 3, 1), "Too much is coming in, please try again later")
 }
 
+/// The store does not tell what a decision needs.
+pub(super) fn store_silent() -> Reply {
+    let text = "We cannot look up what we need to decide, please try again later";
+    Reply::new(451, EnhancedStatus::new(4, 3, 0), text)
+}
+
 /// The store's trouble, truthfully: whose fault it is, and whether trying again helps.
 pub(super) fn store_trouble(error: &StoreError) -> Reply {
     match error {

@@ -105,3 +105,23 @@ async fn several_recipients_wait_once() {
         assert!(client.say(rcpt).await.starts_with("250"), "{rcpt}");
     }
 }
+
+#[tokio::test]
+async fn while_the_store_is_down_nobody_is_refused_for_good() {
+    let down = "451 4.3.0 We cannot look up what we need to decide";
+    #[rustfmt::skip]
+    let rows = [
+        (Some(Greylist::default()), None, down, "greylisting does not know who came"),
+        (None, Some(5000), down, "nor is known how full the mailbox is"),
+        (None, None, "451 4.3.0 Could not store the message safely", "nor is there a place for it"),
+    ];
+    for (greylist, quota, wanted, why) in rows {
+        let office = Office::open(PolicyConfig { greylist, ..PolicyConfig::default() }).await;
+        office.directory().set_quota(&address("ada@a.test"), quota).await.unwrap();
+        office.close_store();
+        let reply = bring(&office, "192.0.2.1", "x@else.test", "ada@a.test").await;
+        assert!(reply.starts_with(wanted), "{why}: {reply}");
+        let reply = bring(&office, "192.0.2.1", "x@else.test", "nobody@a.test").await;
+        assert!(reply.starts_with("550 5.1.1"), "what is known without it is told: {reply}");
+    }
+}

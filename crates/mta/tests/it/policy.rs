@@ -24,6 +24,7 @@ const STRANGER: &str = "198.51.100.7";
 /// A server without sockets.
 pub(crate) struct Office {
     pub(crate) store: Arc<dyn Store>,
+    sqlite: Arc<SqliteStore>,
     pub(crate) clock: SimClock,
     pub(crate) zone: Arc<Zone>,
     pub(crate) mta: Arc<Mta>,
@@ -35,8 +36,8 @@ pub(crate) struct Office {
 impl Office {
     pub(crate) async fn open(policy: PolicyConfig) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let store: Arc<dyn Store> =
-            SqliteStore::start(&folder.path().join("data"), Options::default()).unwrap();
+        let sqlite = SqliteStore::start(&folder.path().join("data"), Options::default()).unwrap();
+        let store: Arc<dyn Store> = Arc::<SqliteStore>::clone(&sqlite);
         let clock = SimClock::new(Timestamp::from_seconds(1_800_000_000));
         let random = Arc::new(SystemRandom);
         let shared = Arc::new(clock.clone());
@@ -70,13 +71,27 @@ impl Office {
             listening: vec!["192.0.2.1:25".parse().unwrap()],
         };
         let mta = Mta::new(config, world);
-        Self { store, clock, zone, mta, policy: Policy::new(policy), directory, _folder: folder }
+        Self {
+            store,
+            sqlite,
+            clock,
+            zone,
+            mta,
+            policy: Policy::new(policy),
+            directory,
+            _folder: folder,
+        }
     }
 
     pub(crate) fn reception(&self, service: Service) -> Arc<Reception> {
         let config =
             ReceptionConfig { service, tls: Tls::None, auth_in_clear: AuthInClear::Allowed };
         Reception::with_policy(Arc::clone(&self.mta), config, Arc::clone(&self.policy))
+    }
+
+    /// From now on the store answers nothing.
+    pub(crate) fn close_store(&self) {
+        self.sqlite.close();
     }
 
     pub(crate) fn directory(&self) -> Arc<Directory> {
@@ -184,6 +199,7 @@ async fn a_sender_needs_a_domain_that_takes_mail() {
     let zone = &office.zone;
     zone.mx("mx.test", 10, "host.mx.test").a("a.only.test", here).mx("null.test", 0, ".");
     zone.txt("text.test", "no mail here").trouble("broken.test", Some(Trouble::ServFail));
+    zone.trouble("slow.test", Some(Trouble::Silence));
     #[rustfmt::skip]
     let rows = [
         ("<x@mx.test>", "250", "a mail server"),
@@ -192,6 +208,7 @@ async fn a_sender_needs_a_domain_that_takes_mail() {
         ("<x@nowhere.test>", "550 5.1.8", "no such domain"),
         ("<x@text.test>", "550 5.1.8", "a domain without mail"),
         ("<x@broken.test>", "451 4.4.3", "DNS fails: later"),
+        ("<x@slow.test>", "451 4.4.3", "DNS does not answer: later"),
         ("<x@[198.51.100.7]>", "250", "an address"),
         ("<ada@a.test>", "250", "ours"),
         ("<>", "250", "RFC 5321 §4.5.5: notices"),

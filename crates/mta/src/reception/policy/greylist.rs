@@ -78,7 +78,7 @@ pub(super) async fn check(
         Ok(verdict) => verdict,
         Err(error) => {
             tracing::warn!(peer = %letter.peer, %error, "greylisting does not know who came");
-            Verdict::Refused(reply::store_trouble(&error))
+            Verdict::Refused(reply::store_silent())
         }
     }
 }
