@@ -110,6 +110,10 @@ fn messages_are_linear() {
             ("\n=ybegin line=1 size=1 name=x\n", "=ypart\n"),
             ("\n", "=ybegin line=1 name=\n"),
             ("Content-Type: text/plain; charset=utf-7\n\n", "+-+AAA"),
+            ("Content-Type: text/enriched\n\n", "<param></"),
+            ("Content-Type: text/enriched\n\n", "<\n\n"),
+            ("Content-Type: text/richtext\n\n", "a <nl> \n"),
+            ("Content-MD5: AAAAAAAAAAAAAAAAAAAAAA==\n\n", "a\n"),
         ],
     );
 }

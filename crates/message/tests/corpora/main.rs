@@ -20,3 +20,4 @@ mod quotes;
 mod ruby_mail;
 mod support;
 mod texts;
+mod views;
