@@ -90,7 +90,8 @@ async fn only_one_waiting(
     owner: AccountId,
     report: &Report,
 ) -> Result<Option<Summary>, StoreError> {
-    let filter = QueueFilter { settled: true, limit: Some(LETTERS_SEARCHED_MAX), before: None };
+    let limit = Some(LETTERS_SEARCHED_MAX);
+    let filter = QueueFilter { settled: true, limit, ..QueueFilter::default() };
     let mut found = None;
     for summary in local.store().queue(filter).await? {
         if summary.origin.kind != OriginKind::Composed || !is_ours(&summary, owner) {

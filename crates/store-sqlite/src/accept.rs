@@ -432,8 +432,8 @@ fn insert_entry(batch: &Batch<'_>, row: &EntryRow<'_>) -> Result<(), StoreError>
         .database
         .prepare_cached(
             "INSERT INTO entry (mailbox, uid, account, message, submission, prefix, octets,
-                 delivered_at, modseq, flags, keywords)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+                 delivered_at, born, modseq, flags, keywords)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?9, ?10, ?11)",
         )
         .and_then(|mut insert| {
             insert.execute(params![

@@ -4,7 +4,9 @@
 //!
 //! Not here: whose turn it is (`turns`), what a lease is (`leases`).
 
-use rusqlite::params;
+use std::collections::BTreeSet;
+
+use rusqlite::{Connection, params};
 use store::{Due, StoreError, SubmissionId, UnixMillis};
 
 use crate::batch::Batch;
@@ -139,7 +141,7 @@ fn lease(
 /// Learns of lines that are not known yet, and of recipients whose leases ended without news.
 fn bring_up_to_date(batch: &Batch<'_>) -> Result<(), StoreError> {
     if !batch.turns.is_known() {
-        batch.turns.learn(lines(batch)?);
+        batch.turns.learn(lines(batch.database)?);
     }
     let failed = sql("look for what was given back");
     for (id, number) in batch.leases.take_freed() {
@@ -159,11 +161,40 @@ fn bring_up_to_date(batch: &Batch<'_>) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// Submissions that were accepted before one and have recipients that are due after a time; the
+/// newest `limit` of them.
+pub(crate) fn due_after(
+    database: &Connection,
+    after: UnixMillis,
+    before: Option<SubmissionId>,
+    limit: usize,
+) -> Result<BTreeSet<SubmissionId>, StoreError> {
+    let failed = sql("look for what is due late");
+    let mut select = database
+        .prepare_cached(
+            "SELECT submission FROM recipient WHERE line = ?1 AND due IS NOT NULL AND due > ?2",
+        )
+        .map_err(&failed)?;
+    let mut newest = BTreeSet::new();
+    for (line, _) in lines(database)? {
+        let mut rows = select.query(params![line, after.0]).map_err(&failed)?;
+        while let Some(row) = rows.next().map_err(&failed)? {
+            let id = SubmissionId::from_octets(row.get(0).map_err(&failed)?);
+            if before.is_none_or(|before| id < before) {
+                newest.insert(id);
+            }
+            if newest.len() > limit {
+                newest.pop_first();
+            }
+        }
+    }
+    Ok(newest)
+}
+
 /// Every line in which something waits, with its first place: one step in the index for each.
-fn lines(batch: &Batch<'_>) -> Result<Vec<(Line, Place)>, StoreError> {
+fn lines(database: &Connection) -> Result<Vec<(Line, Place)>, StoreError> {
     let failed = sql("look for lines");
-    let mut select = batch
-        .database
+    let mut select = database
         .prepare_cached(
             "SELECT line, due, submission, number FROM recipient
              WHERE due IS NOT NULL AND line >= ?1

@@ -2,7 +2,7 @@
 //!
 //! Not here: when to try again and what notices say (crate `mta`).
 
-use rusqlite::params;
+use rusqlite::{Connection, params};
 use store::{
     Attempt, Finish, Happening, NewEvent, Outcome, RecipientState, RecipientView, Steer,
     SteerAction, StoreError, SubmissionId, UnixMillis,
@@ -14,6 +14,7 @@ use crate::database::{column, sql, to_json};
 use crate::mailboxes::release;
 use crate::queue::{recipients, standing, summary};
 use crate::turns::Line;
+use crate::words;
 
 /// Settles or puts off recipients, with the notices that follow.
 pub(crate) fn finish(
@@ -126,8 +127,7 @@ fn stands_in_line(
 /// Counts the open recipients anew; with the last of them the queue lets go of the content.
 fn recount_open(batch: &mut Batch<'_>, id: SubmissionId) -> Result<(), StoreError> {
     let (message, before) = standing(batch.database, id)?;
-    let recipients = recipients(batch.database, id)?;
-    let open = recipients.iter().filter(|recipient| recipient.state.is_open()).count();
+    let open = count_open(batch.database, id)?;
     batch
         .database
         .prepare_cached("UPDATE submission SET open = ?2 WHERE id = ?1 AND open <> ?2")
@@ -137,6 +137,20 @@ fn recount_open(batch: &mut Batch<'_>, id: SubmissionId) -> Result<(), StoreErro
         release(batch, message)?;
     }
     Ok(())
+}
+
+fn count_open(database: &Connection, id: SubmissionId) -> Result<usize, StoreError> {
+    let failed = sql("count open recipients");
+    let mut select = database
+        .prepare_cached("SELECT state FROM recipient WHERE submission = ?1")
+        .map_err(&failed)?;
+    let mut rows = select.query([id.to_octets()]).map_err(&failed)?;
+    let mut open = 0usize;
+    while let Some(row) = rows.next().map_err(&failed)? {
+        let state: String = row.get(0).map_err(&failed)?;
+        open = open.saturating_add(usize::from(words::to_state(&state)?.is_open()));
+    }
+    Ok(open)
 }
 
 fn insert_attempts(

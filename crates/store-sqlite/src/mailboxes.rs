@@ -191,17 +191,9 @@ pub(crate) fn changes(
         .prepare_cached("SELECT modseq FROM numbers")
         .and_then(|mut select| select.query_row([], |row| row.get(0)))
         .map_err(&failed)?;
-    let mut select = database
-        .prepare_cached(&format!(
-            "SELECT {ENTRY} FROM entry WHERE account = ?1 AND modseq > ?2
-             ORDER BY modseq, mailbox, uid"
-        ))
-        .map_err(&failed)?;
-    let mut rows = select.query(params![account.0, column(since.0)]).map_err(&failed)?;
-    let mut changed = Vec::new();
-    while let Some(row) = rows.next().map_err(&failed)? {
-        changed.push(entry_row(row)?);
-    }
+    let mut changed = entries_changed(database, account, since)?;
+    entries_born(database, account, since, &mut changed)?;
+    changed.sort_unstable_by_key(|entry| (entry.modseq, entry.mailbox, entry.uid));
     let mut select = database
         .prepare_cached(
             "SELECT mailbox, uid, modseq FROM expunged WHERE account = ?1 AND modseq > ?2
@@ -218,6 +210,62 @@ pub(crate) fn changes(
         ));
     }
     Ok(Changes { changed, expunged, up_to: Modseq(number(up_to)) })
+}
+
+/// Entries that changed after they came.
+fn entries_changed(
+    database: &Connection,
+    account: AccountId,
+    since: Modseq,
+) -> Result<Vec<Entry>, StoreError> {
+    let failed = sql("read changes");
+    let mut select = database
+        .prepare_cached(&format!(
+            "SELECT {ENTRY} FROM entry WHERE account = ?1 AND modseq > ?2 AND modseq <> born"
+        ))
+        .map_err(&failed)?;
+    let mut rows = select.query(params![account.0, column(since.0)]).map_err(&failed)?;
+    let mut changed = Vec::new();
+    while let Some(row) = rows.next().map_err(&failed)? {
+        changed.push(entry_row(row)?);
+    }
+    Ok(changed)
+}
+
+/// Entries that came after `since` and never changed: the last ones of their mailboxes.
+fn entries_born(
+    database: &Connection,
+    account: AccountId,
+    since: Modseq,
+    found: &mut Vec<Entry>,
+) -> Result<(), StoreError> {
+    let failed = sql("read changes");
+    let mut select = database
+        .prepare_cached("SELECT id FROM mailbox WHERE account = ?1 AND modseq > ?2")
+        .map_err(&failed)?;
+    let mailboxes = select
+        .query_map(params![account.0, column(since.0)], |row| row.get(0))
+        .and_then(Iterator::collect::<rusqlite::Result<Vec<i64>>>)
+        .map_err(&failed)?;
+    let mut select = database
+        .prepare_cached(&format!(
+            "SELECT {ENTRY}, born FROM entry WHERE mailbox = ?1 ORDER BY uid DESC"
+        ))
+        .map_err(&failed)?;
+    for mailbox in mailboxes {
+        let mut rows = select.query([mailbox]).map_err(&failed)?;
+        while let Some(row) = rows.next().map_err(&failed)? {
+            let born = Modseq(number(row.get(10).map_err(&failed)?));
+            if born <= since {
+                break; // so are all before it
+            }
+            let entry = entry_row(row)?;
+            if entry.modseq == born {
+                found.push(entry);
+            }
+        }
+    }
+    Ok(())
 }
 
 /// How much an account holds.

@@ -10,6 +10,7 @@ use store::{
 };
 
 use crate::database::{damaged, from_json, number, sql};
+use crate::due::due_after;
 use crate::words;
 
 const SUMMARY: &str = "id, accepted_at, origin, reverse_path, ret, envelope_id, body, message_id, \
@@ -114,6 +115,26 @@ pub(crate) fn queue(
     database: &Connection,
     filter: &QueueFilter,
 ) -> Result<Vec<Summary>, StoreError> {
+    let ids = match filter.due_after {
+        None => accepted_before(database, filter)?,
+        Some(after) => {
+            let limit = filter.limit.and_then(|limit| usize::try_from(limit).ok());
+            let limit = limit.unwrap_or(usize::MAX);
+            due_after(database, after, filter.before, limit)?.into_iter().collect()
+        }
+    };
+    let mut summaries = Vec::with_capacity(ids.len());
+    for id in ids {
+        summaries.extend(summary(database, id)?);
+    }
+    Ok(summaries)
+}
+
+/// Ids of submissions, oldest first.
+fn accepted_before(
+    database: &Connection,
+    filter: &QueueFilter,
+) -> Result<Vec<SubmissionId>, StoreError> {
     let failed = sql("read the queue");
     let open = if filter.settled { "" } else { "open > 0 AND" };
     let statement = format!(
@@ -124,11 +145,7 @@ pub(crate) fn queue(
     let before = filter.before.map(SubmissionId::to_octets);
     let rows = select.query_map(params![before, limit], |row| row.get(0)).map_err(&failed)?;
     let ids = rows.collect::<rusqlite::Result<Vec<[u8; 16]>>>().map_err(&failed)?;
-    let mut summaries = Vec::with_capacity(ids.len());
-    for id in ids.into_iter().rev() {
-        summaries.extend(summary(database, SubmissionId::from_octets(id))?);
-    }
-    Ok(summaries)
+    Ok(ids.into_iter().rev().map(SubmissionId::from_octets).collect())
 }
 
 /// Everything known of a submission.

@@ -35,6 +35,9 @@ pub struct QueueFilter {
     pub before: Option<SubmissionId>,
     /// At most this many; `None`: all.
     pub limit: Option<u32>,
+    /// Only those some of whose recipients are due later than this. However much waits, finding
+    /// none of them costs next to nothing.
+    pub due_after: Option<UnixMillis>,
 }
 
 /// What an operator wants done.

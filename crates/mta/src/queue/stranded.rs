@@ -35,7 +35,8 @@ async fn look(mta: &Mta) -> Result<(), StoreError> {
     let too_late = plus(at, longest.saturating_add(SLACK));
     let mut before = None;
     loop {
-        let filter = QueueFilter { settled: false, before, limit: Some(PAGE) };
+        let limit = Some(PAGE);
+        let filter = QueueFilter { before, limit, due_after: Some(too_late), settled: false };
         let page = mta.world.store.queue(filter).await?;
         let Some(oldest) = page.iter().map(|summary| summary.id).min() else { return Ok(()) };
         before = Some(oldest);

@@ -209,7 +209,11 @@ const PAGE_SUBMISSIONS: u32 = 100;
 /// second one tells them, from the oldest page on.
 async fn queue(engine: &Engine, items: &Items) -> Result<(), Failure> {
     let read = |before| {
-        engine.store.queue(QueueFilter { settled: false, before, limit: Some(PAGE_SUBMISSIONS) })
+        engine.store.queue(QueueFilter {
+            before,
+            limit: Some(PAGE_SUBMISSIONS),
+            ..QueueFilter::default()
+        })
     };
     // It is kept: what comes in meanwhile would push the oldest ones out of this page.
     let newest = read(None).await?;

@@ -96,6 +96,8 @@ faults! {
     FindsOldestFirst => "submissions_are_found",
     /// The queue shows what is settled, too.
     ListsSettled => "queue_lists_what_is_open",
+    /// Asked for what is due late, lists all that waits.
+    ListsSoonAsLate => "queue_lists_what_is_open",
     /// Finds what somebody else sent.
     SearchesForAll => "searches_find_what_matches",
     /// Forgets the young as well.
@@ -299,6 +301,7 @@ impl<S: Store> Store for Broken<S> {
 
     fn queue(&self, mut filter: QueueFilter) -> Pending<'_, Vec<Summary>> {
         filter.settled |= self.has(Fault::ListsSettled);
+        filter.due_after = filter.due_after.filter(|_| !self.has(Fault::ListsSoonAsLate));
         self.inner.queue(filter)
     }
 

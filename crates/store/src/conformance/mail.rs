@@ -318,7 +318,14 @@ pub(super) fn changes_are_complete_and_ordered(harness: &mut dyn Harness) -> Hel
     let within = modseqs.iter().all(|modseq| *modseq > all.up_to && *modseq <= since.up_to);
     ensure(within, "a change lies outside of what was asked for")?;
     let rest = changes(&world, since.up_to)?;
-    ensure(rest.changed.is_empty() && rest.expunged.is_empty(), "a change is told twice")
+    ensure(rest.changed.is_empty() && rest.expunged.is_empty(), "a change is told twice")?;
+    world.deliver(world.ada)?;
+    world.deliver(world.ada)?;
+    let seen = FlagChange::Add(flags(&[Flag::Seen], &[]));
+    good("changing flags", world.store.set_flags(world.ada, mailbox, vec![uid(6)?], seen))?;
+    let last = changes(&world, rest.up_to)?;
+    let changed: Vec<_> = last.changed.iter().map(|entry| entry.uid.get()).collect();
+    same("what came, and changed at once", &changed, &vec![7, 6])
 }
 
 /// Nobody reads or changes another's mailbox, even by its number.

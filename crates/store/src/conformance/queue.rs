@@ -432,13 +432,18 @@ pub(super) fn queue_lists_what_is_open(harness: &mut dyn Harness) -> Held {
     good("finishing", world.store.finish(done))?;
     world.reopen()?;
     let all = QueueFilter::default();
+    let late = |more: i64| UnixMillis(START.0.saturating_add(more));
     #[rustfmt::skip]
     let table = [
         (all.clone(), vec![*first, *last]),
         (QueueFilter { settled: true, ..all.clone() }, vec![*first, *local, *third, *last]),
         (QueueFilter { limit: Some(1), ..all.clone() }, vec![*last]),
         (QueueFilter { limit: Some(1), before: Some(*last), ..all.clone() }, vec![*first]),
-        (QueueFilter { limit: Some(2), before: Some(*last), settled: true }, vec![*local, *third]),
+        (QueueFilter { limit: Some(2), before: Some(*last), settled: true, ..all.clone() }, vec![*local, *third]),
+        (QueueFilter { due_after: Some(late(-1)), ..all.clone() }, vec![*first, *last]),
+        (QueueFilter { due_after: Some(late(-1)), limit: Some(1), ..all.clone() }, vec![*last]),
+        (QueueFilter { due_after: Some(late(-1)), before: Some(*last), ..all.clone() }, vec![*first]),
+        (QueueFilter { due_after: Some(late(0)), ..all.clone() }, vec![]),
     ];
     for (filter, expected) in table {
         let words = format!("{filter:?}");
