@@ -156,7 +156,7 @@ async fn nothing_comes_of_it() {
     assert!(
         office
             .store
-            .queue(store::QueueFilter { settled: true, before: None, limit: None })
+            .queue(store::QueueFilter { settled: true, ..store::QueueFilter::default() })
             .await
             .unwrap()
             .is_empty(),
