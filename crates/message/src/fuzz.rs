@@ -4,6 +4,16 @@
 //! Not here: the fuzzers.
 #![doc(hidden)]
 
+mod fields;
+mod texts;
+mod writing;
+
+pub use self::fields::{
+    fuzz_authentication, fuzz_encoded_word, fuzz_list, fuzz_message_id, fuzz_resent,
+};
+pub use self::texts::{fuzz_embedded, fuzz_letter};
+pub use self::writing::{fuzz_downgrade, fuzz_markdown, fuzz_report};
+
 use crate::transfer::{base64, quoted_printable, uuencode, yenc};
 use crate::{AddressList, ContentType, DateTime, Disposition, HeaderSection, Message, decode_text};
 

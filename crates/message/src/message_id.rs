@@ -6,7 +6,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use memchr::memchr;
+use memchr::{memchr, memchr2};
 use serde::{Deserialize, Serialize};
 
 use crate::charset;
@@ -14,6 +14,9 @@ use crate::date::DateTime;
 
 /// Ids taken from one References field: three times what the longest real threads have.
 pub const REFERENCES_MAX: usize = 3_000;
+
+/// Longest id that is written: it cannot be folded, and a line has 998 octets (RFC 5322 §2.1.1).
+const ID_OCTETS_MAX: usize = 900;
 
 /// A message id, without its angle brackets.
 ///
@@ -51,6 +54,11 @@ impl MessageId {
     /// The id without brackets.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// Whether a line can have it; a writer leaves others out of In-Reply-To and References.
+    pub(crate) fn fits_a_line(&self) -> bool {
+        self.0.len() <= ID_OCTETS_MAX
     }
 
     /// What the octets between brackets mean: white space from folding does not count.
@@ -91,10 +99,14 @@ impl MessageId {
     }
 }
 
-/// How far an id goes that begins here. A quoted local part may hold a bracket.
+/// How far an id goes that begins here. A quoted local part may hold the closing bracket; with
+/// an opening one in it, the quotes belong to two ids.
 fn id_length(inside: &[u8]) -> Option<usize> {
     let quoted = match inside.strip_prefix(b"\"") {
-        Some(rest) => memchr(b'"', rest).map_or(0, |length| length + 2),
+        Some(rest) => match memchr2(b'"', b'<', rest) {
+            Some(length) if rest.get(length) == Some(&b'"') => length + 2,
+            _ => 0,
+        },
         None => 0,
     };
     let close = memchr(b'>', inside.get(quoted..)?);

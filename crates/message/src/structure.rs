@@ -179,12 +179,15 @@ pub(crate) fn scan_header(
         }
         let colon = field_name(line);
         if colon.is_none() {
-            let is_body = if fields.len() > first {
-                !is_header_line(line_at(source, end))
+            let next = line_at(source, end);
+            let is_header = if fields.len() > first {
+                is_header_line(next)
             } else {
-                field_name(line_at(source, end)).is_none()
+                field_name(next).is_some()
             };
-            if is_body {
+            // A delimiter with a colon in it looks like a field.
+            let is_end = next.starts_with(b"--") && delimiter(end..end + next.len()).is_some();
+            if !is_header || is_end {
                 return done(at, None, Some((DefectCode::MissingHeaderEnd, at)));
             }
             fault = fault.or(Some((DefectCode::NotAField, at)));

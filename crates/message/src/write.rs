@@ -145,7 +145,8 @@ pub enum DraftError {
     /// A content type that is none.
     #[error("not a content type: {0}")]
     ContentType(String),
-    /// Octets that are no complete message (only when they are taken as sealed).
+    /// Octets that are no complete message when they are taken as sealed, or a Message-ID that
+    /// no line can have.
     #[error("a line is longer than 998 octets, or does not end with CRLF")]
     Lines,
 }
@@ -243,6 +244,9 @@ impl Draft {
         }
         let date = self.date.ok_or(DraftError::Missing("Date"))?;
         let id = self.message_id.as_ref().ok_or(DraftError::Missing("Message-ID"))?;
+        if !id.fits_a_line() {
+            return Err(DraftError::Lines);
+        }
         let mut writer = FieldWriter::with_form(self.header_form);
         writer.addresses("From", &self.from)?;
         if let Some(sender) = &self.sender {

@@ -9,7 +9,7 @@ use message::fuzz;
 /// A target and its entry point.
 type Target = (&'static str, fn(&[u8]));
 
-const TARGETS: [Target; 9] = [
+const TARGETS: [Target; 19] = [
     ("message", fuzz::fuzz_message),
     ("tnef", fuzz::fuzz_tnef),
     ("structure", fuzz::fuzz_structure),
@@ -19,6 +19,16 @@ const TARGETS: [Target; 9] = [
     ("text", fuzz::fuzz_text),
     ("parameters", fuzz::fuzz_parameters),
     ("transfer", fuzz::fuzz_transfer),
+    ("authentication", fuzz::fuzz_authentication),
+    ("resent", fuzz::fuzz_resent),
+    ("embedded", fuzz::fuzz_embedded),
+    ("letter", fuzz::fuzz_letter),
+    ("list", fuzz::fuzz_list),
+    ("markdown", fuzz::fuzz_markdown),
+    ("report", fuzz::fuzz_report),
+    ("message_id", fuzz::fuzz_message_id),
+    ("encoded_word", fuzz::fuzz_encoded_word),
+    ("downgrade", fuzz::fuzz_downgrade),
 ];
 
 #[test]

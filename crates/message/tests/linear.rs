@@ -8,12 +8,16 @@
 use std::time::Duration;
 
 use message::fuzz::{
-    fuzz_address, fuzz_date, fuzz_header, fuzz_message, fuzz_parameters, fuzz_text, fuzz_transfer,
+    fuzz_address, fuzz_authentication, fuzz_date, fuzz_downgrade, fuzz_embedded, fuzz_encoded_word,
+    fuzz_header, fuzz_letter, fuzz_list, fuzz_markdown, fuzz_message, fuzz_message_id,
+    fuzz_parameters, fuzz_report, fuzz_resent, fuzz_text, fuzz_transfer,
 };
 use nix::time::{ClockId, clock_gettime};
 
 const OCTETS: usize = 32 << 10;
 const TIMES: usize = 8;
+/// For what reads, writes and reads again, which takes many times as long as a parser.
+const FEW_OCTETS: usize = 4 << 10;
 /// Three times what is linear, nearly three times less than what is quadratic.
 const GROWTH_MAX: u32 = 24;
 /// What a page fault or a cache that was emptied may cost; a quadratic step over the longer
@@ -25,17 +29,25 @@ const RUNS_MAX: usize = 10;
 type Pattern = (&'static str, &'static str);
 
 fn check(what: &str, parse: fn(&[u8]), patterns: &[Pattern]) {
+    check_with(OCTETS, what, parse, patterns);
+}
+
+fn check_with(octets: usize, what: &str, parse: fn(&[u8]), patterns: &[Pattern]) {
     for pattern in patterns {
-        if let Err((short, long)) = grows_linearly(parse, *pattern) {
+        if let Err((short, long)) = grows_linearly(octets, parse, *pattern) {
             panic!("{what} took {short:?}, then {long:?} for {TIMES} times {pattern:?}");
         }
     }
 }
 
 /// The shortest times of both lengths, if the longer input takes too long in every run.
-fn grows_linearly(parse: fn(&[u8]), (start, piece): Pattern) -> Result<(), (Duration, Duration)> {
+fn grows_linearly(
+    octets: usize,
+    parse: fn(&[u8]),
+    (start, piece): Pattern,
+) -> Result<(), (Duration, Duration)> {
     let input = |octets| start.to_owned() + &piece.repeat(octets / piece.len());
-    let (short_input, long_input) = (input(OCTETS), input(OCTETS * TIMES));
+    let (short_input, long_input) = (input(octets), input(octets * TIMES));
     let (mut short, mut long) = (Duration::MAX, Duration::MAX);
     for _ in 0..RUNS_MAX {
         short = short.min(time_of(parse, short_input.as_bytes()));
@@ -68,8 +80,8 @@ fn a_quadratic_parser_is_noticed() {
     fn linear(input: &[u8]) {
         assert!(!input.contains(&b'!'));
     }
-    assert!(grows_linearly(quadratic, ("", "a")).is_err(), "even at the speed of memchr");
-    assert_eq!(grows_linearly(linear, ("", "a")), Ok(()));
+    assert!(grows_linearly(OCTETS, quadratic, ("", "a")).is_err(), "even at the speed of memchr");
+    assert_eq!(grows_linearly(OCTETS, linear, ("", "a")), Ok(()));
 }
 
 #[test]
@@ -228,4 +240,29 @@ fn transfer_encodings_are_linear() {
         fuzz_transfer,
         &[("", "QUJD"), ("", "="), ("", "!"), ("", "Q=\n"), ("", " "), ("", "=\n"), ("", "=4")],
     );
+}
+
+/// A fuzz target, and what tires it.
+type Tiring = (&'static str, fn(&[u8]), &'static [Pattern]);
+
+#[test]
+fn what_the_fuzzers_check_is_linear() {
+    const RESENT: &str = "Resent-From: a@b\nResent-Date: 1 Jan 2020 0:0 GMT\nResent-To: ";
+    const MIXED: &str = "Content-Type: multipart/mixed; boundary=a\n\n--a\n\n";
+    #[rustfmt::skip]
+    let table: [Tiring; 10] = [
+        ("authentication", fuzz_authentication, &[("a", ";x=y"), ("a; b=c", " d.e=f"), ("a; b=c reason=", "\""), ("a; b", "(")]),
+        ("resent", fuzz_resent, &[("", "Resent-To: a@b\n"), (RESENT, "a@b, ")]),
+        ("embedded", fuzz_embedded, &[("", "begin 644 x\n#0V%T\n"), ("", "=ybegin line=1 size=1 part=1 name=x\n"), ("", ">begin\n")]),
+        ("letter", fuzz_letter, &[("", "On x wrote:\n"), ("", "> a\n"), ("", "--\n"), ("", "From: a\n"), ("", "\n"), ("", ">")]),
+        ("list", fuzz_list, &[("List-Help: ", "<"), ("List-Help: ", "<a:b>"), ("List-Id: ", "<"), ("", "List-Id:\n")]),
+        ("markdown", fuzz_markdown, &[("", "> "), ("", "["), ("", "*a"), ("", "-- \n"), ("", "| a "), ("", "<")]),
+        ("report", fuzz_report, &[("a@b\n", "x"), ("a@b\n", "x "), ("", "\n"), ("", "<a@b>")]),
+        ("message ids", fuzz_message_id, &[("", "<a@b>"), ("", "<\""), ("", "<"), ("", "a@b "), ("<\"", "<a>\"")]),
+        ("encoded words", fuzz_encoded_word, &[("", "=?utf-8?q?=C3?= "), ("", "=?iso-2022-jp?b?GyRCJUYbKEI=?="), ("", "\u{e4} a "), ("", " ")]),
+        ("downgrade", fuzz_downgrade, &[("\n", "\u{e4}\n"), (MIXED, "\u{e4}\n--a\n\n"), ("", "\u{e4}"), ("\n", "\0")]),
+    ];
+    for (what, parse, patterns) in table {
+        check_with(FEW_OCTETS, what, parse, patterns);
+    }
 }

@@ -198,7 +198,7 @@ fn named_addresses(text: &str, own: &[String]) -> Vec<ReportedRecipient> {
                 if found.len() >= RECIPIENTS_IN_TEXT_MAX {
                     break;
                 }
-                found.push((address, line.trim().to_owned()));
+                found.push((address, one_line(line)));
                 is_open = true;
                 continue;
             }
@@ -208,7 +208,7 @@ fn named_addresses(text: &str, own: &[String]) -> Vec<ReportedRecipient> {
         let fits = |words: &String| words.len() + line.len() < DIAGNOSTIC_OCTETS_MAX;
         if let Some((_, words)) = found.last_mut().filter(|(_, words)| is_open && fits(words)) {
             words.push(' ');
-            words.push_str(line.trim());
+            words.push_str(&one_line(line));
         }
     }
     let recipients = found.into_iter().map(|(address, words)| {
@@ -224,6 +224,11 @@ fn named_addresses(text: &str, own: &[String]) -> Vec<ReportedRecipient> {
         }
     });
     recipients.collect()
+}
+
+/// Words as decoded fields have them: control characters are seen.
+fn one_line(line: &str) -> String {
+    line.trim().replace(char::is_control, "\u{fffd}")
 }
 
 /// Recipients taken from a text: each is compared with all others.
@@ -259,6 +264,7 @@ fn only_address(line: &str) -> Option<String> {
         let word = word.trim_matches(edges);
         let (local, domain) = word.split_once('@')?;
         let is_address = !local.is_empty()
+            && !local.contains(char::is_control)
             && domain.contains('.')
             && domain.chars().all(|sign| sign.is_alphanumeric() || "-.".contains(sign));
         is_address.then(|| word.to_lowercase())
@@ -354,7 +360,8 @@ impl Words {
 /// `notice` is what is said to people: a reply to the content, instead of to the recipient,
 /// says nothing about the address, unless its code does.
 pub(super) fn is_address_bad(recipient: &ReportedRecipient, notice: Words) -> bool {
-    if recipient.action.is_some_and(|action| action != Action::Failed) {
+    if recipient.action.is_some_and(|action| action != Action::Failed) || !recipient.is_permanent()
+    {
         return false;
     }
     let reply = Words::of(recipient.diagnostic.as_deref().unwrap_or_default());

@@ -89,7 +89,8 @@ fn parts_get_their_section_numbers() {
 fn defects_are_found_and_read_over() {
     let mixed = |body: &str| format!("Content-Type: multipart/mixed; boundary=a\n\n{body}");
     #[rustfmt::skip]
-    let table: [Row; 14] = [
+    let table: [Row; 15] = [
+        (mixed("--a\none\n--a: b\n\ntwo\n--a--\n"), " multipart/mixed\n1 text/plain \"one\"\n2 text/plain \"two\"", &[("missing-header-end", "1")], "a delimiter that looks like a field"),
         (mixed("--a\n\none\n"), " multipart/mixed\n1 text/plain \"one\\n\"", &[("unclosed-multipart", "")], "no end"),
         (mixed("no parts\n"), " multipart/mixed", &[("no-parts", "")], "no delimiter"),
         (mixed("--a\n--a\nX: y\n--a--\n"), " multipart/mixed\n1 text/plain \"\"\n2 text/plain \"\"", &[("missing-header-end", "1"), ("missing-header-end", "2")], "headers that delimiters end"),

@@ -255,11 +255,16 @@ pub(crate) fn encode(octets: &[u8], mode: Mode) -> (TransferEncoding, Vec<u8>) {
     if quoted_length(octets, mode) <= base64::encoded_length(octets.len()) {
         return (TransferEncoding::QuotedPrintable, quoted_printable::encode_all(octets, mode));
     }
+    (TransferEncoding::Base64, encode_base64(octets))
+}
+
+/// The octets as lines of base64, in which nothing looks like anything else.
+pub(crate) fn encode_base64(octets: &[u8]) -> Vec<u8> {
     let mut encoded = Vec::with_capacity(base64::encoded_length(octets.len()));
     let mut encoder = base64::Encoder::default();
     encoder.feed(octets, &mut encoded);
     encoder.finish(&mut encoded);
-    (TransferEncoding::Base64, encoded)
+    encoded
 }
 
 /// How long quoted-printable would be, nearly.

@@ -13,7 +13,7 @@ use crate::content::TransferEncoding;
 use crate::message::Message;
 use crate::part::{Part, PartKind};
 use crate::transfer::quoted_printable::Mode;
-use crate::write::assembly::{encode, has_good_lines, is_seven_bit};
+use crate::write::assembly::{encode, encode_base64, has_good_lines, is_seven_bit};
 
 /// Why a message cannot be made 7-bit.
 ///
@@ -61,11 +61,14 @@ impl Message<'_> {
             }
             let before = edits.len();
             downgrade(&part, &mut edits);
-            if edits.len() > before && is_signed(&part) {
+            let is_changed = edits.len() > before;
+            if is_changed && is_signed(&part) || !part.raw().is_ascii() && is_first_signed(&part) {
                 return Err(DowngradeError::Signed(part.id()));
             }
         }
-        Ok((!edits.is_empty()).then(|| apply(source, edits)))
+        // Octets above 127 may stand only outside of all parts.
+        let is_same = edits.is_empty() && source.is_ascii();
+        Ok((!is_same).then(|| apply(source, edits, stand_in(self))))
     }
 }
 
@@ -74,9 +77,16 @@ type Edit = (Range<usize>, Vec<u8>);
 
 fn downgrade(part: &Part<'_>, edits: &mut Vec<Edit>) {
     let encoding = part.transfer_encoding();
+    // Without an empty line, what no field could be ended the header; changed it could be one.
+    let is_open = part.fields_end() == part.body_range().start && !part.body().is_empty();
+    let empty_line: &[u8] = if is_open { b"\r\n" } else { b"" };
     if part.kind() != PartKind::Leaf {
         if matches!(encoding, TransferEncoding::EightBit | TransferEncoding::Binary) {
             set_encoding(part, TransferEncoding::SevenBit, edits);
+        }
+        if is_open {
+            let start = part.body_range().start;
+            edits.push((start..start, empty_line.to_vec()));
         }
         return;
     }
@@ -86,9 +96,26 @@ fn downgrade(part: &Part<'_>, edits: &mut Vec<Edit>) {
     }
     let decoded = part.decoded();
     let is_text = part.content_type().main() == "text" && has_line_ends(&decoded);
-    let (encoding, octets) = encode(&decoded, if is_text { Mode::Text } else { Mode::Binary });
+    let (mut encoding, mut octets) =
+        encode(&decoded, if is_text { Mode::Text } else { Mode::Binary });
+    if has_delimiter(&octets, part) {
+        (encoding, octets) = (TransferEncoding::Base64, encode_base64(&decoded));
+    }
     set_encoding(part, encoding, edits);
-    edits.push((part.body_range(), octets));
+    edits.push((part.body_range(), [empty_line, &octets].concat()));
+}
+
+/// Whether a line of a body would end its part: other encodings than ours had hidden it.
+fn has_delimiter(body: &[u8], part: &Part<'_>) -> bool {
+    let around = std::iter::successors(part.parent(), Part::parent);
+    let boundaries = around.filter_map(|part| {
+        let boundary = part.content_type().parameter("boundary")?.as_bytes().to_vec();
+        Some(boundary)
+    });
+    let boundaries: Vec<_> = boundaries.collect();
+    body.split(|octet| *octet == b'\n')
+        .filter_map(|line| line.strip_prefix(b"--"))
+        .any(|line| boundaries.iter().any(|boundary| line.starts_with(boundary.trim_ascii_end())))
 }
 
 fn set_encoding(part: &Part<'_>, encoding: TransferEncoding, edits: &mut Vec<Edit>) {
@@ -122,17 +149,41 @@ fn has_line_ends(octets: &[u8]) -> bool {
 }
 
 fn is_signed(part: &Part<'_>) -> bool {
-    std::iter::successors(part.parent(), Part::parent)
-        .any(|around| around.content_type().is("multipart", "signed"))
+    std::iter::successors(part.parent(), Part::parent).any(|around| has_signature(&around))
 }
 
+/// Whether it is what a multipart/signed holds, of which every octet is signed, also those
+/// between its own parts.
+fn is_first_signed(part: &Part<'_>) -> bool {
+    part.parent().is_some_and(|around| has_signature(&around))
+}
+
+fn has_signature(part: &Part<'_>) -> bool {
+    part.content_type().is("multipart", "signed")
+}
+
+/// What stands for octets that are lost: a sign that makes no line a delimiter.
+fn stand_in(message: &Message<'_>) -> u8 {
+    let types = message.parts().filter(|part| part.kind() == PartKind::Multipart);
+    let mut taken = Vec::new();
+    for part in types {
+        let content_type = part.content_type();
+        let boundary = content_type.parameter("boundary").unwrap_or_default();
+        taken.extend(boundary.bytes().filter(|octet| STAND_INS.contains(octet)));
+    }
+    STAND_INS.into_iter().find(|octet| !taken.contains(octet)).unwrap_or(b' ')
+}
+
+/// Of these, a proper boundary has only the first (RFC 2046 §5.1.1).
+const STAND_INS: [u8; 4] = *b"?*~!";
+
 /// Replaces ranges; what is left above 127 stands outside of all parts, where nobody reads it.
-fn apply(source: &[u8], mut edits: Vec<Edit>) -> Vec<u8> {
+fn apply(source: &[u8], mut edits: Vec<Edit>, stand_in: u8) -> Vec<u8> {
     edits.sort_by_key(|(range, _)| (range.start, range.end));
     let mut octets = Vec::with_capacity(source.len() + source.len() / 8);
     let mut at = 0;
     let keep = |octets: &mut Vec<u8>, kept: &[u8]| {
-        octets.extend(kept.iter().map(|octet| if octet.is_ascii() { *octet } else { b'?' }));
+        octets.extend(kept.iter().map(|octet| if octet.is_ascii() { *octet } else { stand_in }));
     };
     for (range, replacement) in edits {
         keep(&mut octets, source.get(at..range.start).unwrap_or_default());
@@ -177,12 +228,53 @@ mod tests {
     }
 
     #[test]
+    fn a_body_stays_a_body() {
+        let written = seven_bit("A: b\r\nXä: y\r\n").unwrap().unwrap();
+        let expected = "A: b\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\nX=C3=A4: y\r\n";
+        assert_eq!(written, expected, "no empty line was there");
+        let inner = "Content-Type: message/rfc822\r\nXä\r\n";
+        let expected = "Content-Type: message/rfc822\r\n\r\n\
+            Content-Transfer-Encoding: quoted-printable\r\n\r\nX=C3=A4\r\n";
+        assert_eq!(seven_bit(inner), Ok(Some(expected.to_owned())), "nor above the inner header");
+    }
+
+    #[test]
+    fn no_body_gets_a_delimiter() {
+        let content = |encoding: &str, body: &str| {
+            format!(
+                "Content-Type: multipart/mixed; boundary=a\r\n\r\n--a\r\n\
+                 Content-Transfer-Encoding: {encoding}\r\n\r\n{body}\r\n--a--\r\n"
+            )
+        };
+        #[rustfmt::skip]
+        let table = [
+            ("quoted-printable", "=2D-a\r\nä", "base64", "LS1hDQrDpA==\r\n", "an escape had hidden it"),
+            ("quoted-printable", "=2D- \r\nä", "quoted-printable", "--\r\n=C3=A4", "no delimiter"),
+            ("base64", "LS1hDQo=ä", "base64", "LS1hDQo=\r\n", "base64 had hidden it"),
+        ];
+        for (encoding, body, encoded_by, encoded, why) in table {
+            let written = seven_bit(&content(encoding, body)).unwrap().unwrap();
+            assert_eq!(written, content(encoded_by, encoded), "{why}");
+        }
+    }
+
+    #[test]
     fn what_cannot_be_changed_is_refused() {
         let signed = "Content-Type: multipart/signed; boundary=a\r\n\r\n--a\r\n\r\nä\r\n--a\r\n\
             Content-Type: application/pgp-signature\r\n\r\nx\r\n--a--\r\n";
         assert_eq!(seven_bit(signed), Err(DowngradeError::Signed("1".to_owned())));
+        let between = "Content-Type: multipart/signed; boundary=a\r\n\r\n--a\r\n\
+            Content-Type: multipart/mixed; boundary=b\r\n\r\nä\r\n--b\r\n\r\nx\r\n--b--\r\n--a--\r\n";
+        assert_eq!(seven_bit(between), Err(DowngradeError::Signed("1".to_owned())));
         let header = "Subject: ä\r\n\r\nx\r\n";
         assert_eq!(seven_bit(header), Err(DowngradeError::Header("1".to_owned())));
         assert_eq!(seven_bit("Subject: a\r\n\r\nx\r\n"), Ok(None));
+        let outside = between.replace("signed", "mixed");
+        let written = outside.replace("ä", "??");
+        assert_eq!(seven_bit(&outside), Ok(Some(written)), "only between parts");
+        let marked =
+            outside.replace("=b\r", "=\"b?\"\r").replace("--b", "--b?").replace("ä", "--bä");
+        let written = marked.replace("ä", "**");
+        assert_eq!(seven_bit(&marked), Ok(Some(written)), "no line becomes a delimiter");
     }
 }

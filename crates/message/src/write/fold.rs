@@ -198,9 +198,10 @@ impl FieldWriter {
         }
     }
 
-    /// Writes a field with message ids, if there are any.
+    /// Writes a field with message ids, if there are any that a line can have.
     pub(crate) fn ids(&mut self, name: &str, ids: &[MessageId]) {
-        if ids.is_empty() {
+        let mut ids = ids.iter().filter(|id| id.fits_a_line()).peekable();
+        if ids.peek().is_none() {
             return;
         }
         self.begin(name);

@@ -179,7 +179,7 @@ impl Joiner {
         if let Some(damage) = damage {
             return Err(PartRefused::Damaged(damage));
         }
-        let total = total.or(part.is_none().then_some(1));
+        let total = if part.is_none() { Some(1) } else { total };
         let file = self.agreed(File { name, size, total }, crc)?;
         let outside = |range| PartRefused::Outside { number, range, size };
         let start = begin.checked_sub(1).ok_or_else(|| outside(0..0))?;
