@@ -133,11 +133,14 @@ pub fn fuzz_report(octets: &[u8]) {
         final_recipient: address,
         disposed: Disposed::Displayed,
         initiative: Initiative::Automatic,
+        original_recipient: None,
+        error: Some(diagnostic),
         returned: Returned::Nothing,
     };
     if let Ok(sealed) = disposition.seal(&mut luck()) {
         let one = read_again(sealed).expect("a report");
-        assert_eq!(one.disposition.as_deref(), Some("displayed"));
+        let found = one.disposition.map(|disposition| disposition.disposed);
+        assert_eq!(found.as_deref(), Some("displayed"));
         assert!(one.recipients.len() <= 1, "no recipient more");
     }
 }
