@@ -102,6 +102,8 @@ pub fn fuzz_report(octets: &[u8]) {
         reporting_mta: host.clone(),
         envelope_id: None,
         arrival_date: Some(now),
+        deliver_by_date: Some(now),
+        future_release_request: None,
         recipients: vec![ReportRecipient {
             original_recipient: None,
             final_recipient: address.clone(),
