@@ -21,7 +21,9 @@ pub mod relay;
 mod report;
 mod room;
 pub mod routing;
+pub mod rules;
 mod submission;
+mod tlspolicy;
 mod trace;
 mod words;
 
@@ -33,7 +35,7 @@ use std::time::Duration;
 
 use directory::Directory;
 use dns::Resolver;
-use envelope::Domain;
+use envelope::{Domain, ReversePath};
 use platform::{ClientTls, Clock, Net, Random};
 use sasl::Password;
 use store::{IdSource, Store, SubmissionId, UnixMillis};
@@ -129,6 +131,8 @@ pub struct OutboundConfig {
     pub routes: BTreeMap<Domain, NextHop>,
     /// The host that everything goes to which has no route of its own.
     pub relay: Option<Relay>,
+    /// What is different for some mail; the first that matches counts.
+    pub rules: Vec<rules::Rule>,
 }
 
 impl Default for OutboundConfig {
@@ -139,6 +143,7 @@ impl Default for OutboundConfig {
             bind: Vec::new(),
             routes: BTreeMap::new(),
             relay: None,
+            rules: Vec::new(),
         }
     }
 }
@@ -271,8 +276,10 @@ impl Mta {
     }
 
     /// How things are at a destination that is tried, or was a moment ago.
-    pub fn standing(&self, domain: &Domain) -> Option<queue::Standing> {
-        self.lanes.standing(domain, self.world.clock.monotonic())
+    pub fn standing(&self, sender: &ReversePath, domain: &Domain) -> Option<queue::Standing> {
+        let outgoing = rules::Outgoing::of(&self.config.outbound, sender, domain);
+        let destination = outgoing.destination(domain);
+        self.lanes.standing(&destination.name, self.world.clock.monotonic())
     }
 
     /// The wall clock, for what is written down.

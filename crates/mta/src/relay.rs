@@ -14,14 +14,15 @@ use std::time::Duration;
 
 use envelope::{Envelope, Requests, ReversePath};
 use platform::{Endpoint, Shutdown};
-use smtp::client::TlsPolicy;
 use store::{Attempt, MessageId, Terms};
 
 use self::conversation::Conversation;
 pub(crate) use self::pool::{Leaving, Pool};
 pub(crate) use self::told::{Kind, Told};
 use crate::Mta;
-use crate::routing::{Host, tls_required};
+use crate::routing::Host;
+use crate::rules::Outgoing;
+use crate::tlspolicy::{self, Demand};
 
 /// For the reply to QUIT: the message is settled, only its commit waits.
 const QUIT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -42,6 +43,8 @@ pub(crate) struct Cargo<'a> {
     pub(crate) deadline: Duration,
     /// Whether there are other addresses.
     pub(crate) others: Others,
+    /// The operator's settings for it.
+    pub(crate) outgoing: &'a Outgoing<'a>,
     /// When we shut down, a try that has not come to the content is given up.
     pub(crate) shutdown: &'a Shutdown,
 }
@@ -86,12 +89,7 @@ pub(crate) async fn attempt(
     address: &Endpoint,
     cargo: &Cargo<'_>,
 ) -> Tried {
-    let first = match address {
-        _ if tls_required(mta, host.kind) => TlsPolicy::Required,
-        Endpoint::Tcp(_) => TlsPolicy::Opportunistic,
-        // Nobody listens in between, and a file's name proves nothing.
-        Endpoint::File(_) => TlsPolicy::Never,
-    };
+    let first = tlspolicy::demand(cargo.outgoing, host.kind, address);
     let mut transcript = String::new();
     let began_at = mta.now();
     let conversation = Conversation::new(mta, host, address, cargo, first, &mut transcript);
@@ -105,9 +103,9 @@ pub(crate) async fn attempt(
         let fresh = Conversation::new(mta, host, address, cargo, first, &mut transcript);
         talked = fresh.run().await;
     }
-    if talked.tls_failed && first == TlsPolicy::Opportunistic {
+    if talked.tls_failed && first == Demand::Opportunistic {
         transcript.push_str("* TLS failed; once more in clear\n");
-        let again = Conversation::new(mta, host, address, cargo, TlsPolicy::Never, &mut transcript);
+        let again = Conversation::new(mta, host, address, cargo, Demand::Never, &mut transcript);
         talked = again.run().await;
     }
     let result = talked.results.first().map(|told| told.text.clone()).unwrap_or_default();

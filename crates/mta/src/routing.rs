@@ -1,7 +1,7 @@
 //! Which hosts a domain's mail goes to, in which order.
 //!
 //! ```text
-//!   domain ─ taken for a route of its own? a route? a smart host? ─▶ that host
+//!   domain ─ taken for a route of its own? a rule's way, a route, a smart host? ─▶ that host
 //!          └ MX ─▶ by preference, equals shuffled, nothing from our own preference on
 //!                 └ none ─▶ the domain itself (RFC 5321 §5.1)
 //!   host ─▶ addresses, IPv6 first, without private ones; one that is ours is our preference
@@ -18,7 +18,8 @@ use envelope::{Domain, EnhancedStatus};
 use platform::{Endpoint, Random};
 use store::DomainRelay;
 
-use crate::{Mta, NextHop, PrivateTargets, RelayTls, Route};
+use crate::rules::{Outgoing, Target};
+use crate::{Mta, NextHop, PrivateTargets, Route};
 
 /// Most hosts that are tried for a domain in one attempt (RFC 5321 §5.1 asks for two at least).
 pub const HOSTS_MAX: usize = 20;
@@ -74,8 +75,11 @@ pub(crate) struct Plan {
 }
 
 /// Hosts for a domain, in the order of trying, with their addresses.
-pub(crate) async fn route(mta: &Mta, domain: &Domain) -> Result<Plan, NoRoute> {
-    let outbound = &mta.config.outbound;
+pub(crate) async fn route(
+    mta: &Mta,
+    outgoing: &Outgoing<'_>,
+    domain: &Domain,
+) -> Result<Plan, NoRoute> {
     match mta.world.directory.table().relay(domain) {
         Some(DomainRelay::Route { host, port }) => {
             let host = host.literal().map_or_else(|| host.to_string(), |ip| ip.to_string());
@@ -87,22 +91,27 @@ pub(crate) async fn route(mta: &Mta, domain: &Domain) -> Result<Plan, NoRoute> {
         }
         None => {}
     }
-    if let Some(route) = outbound.routes.get(domain) {
-        return match route {
-            NextHop::Smtp(route) => fixed(mta, domain, route, HostKind::Exchanger).await,
-            NextHop::Lmtp(route) => fixed(mta, domain, route, HostKind::Lmtp).await,
-            NextHop::LmtpFile(socket) => Ok(Plan {
+    match outgoing.target(domain) {
+        Target::Route(NextHop::Smtp(route)) => {
+            return fixed(mta, domain, route, HostKind::Exchanger).await;
+        }
+        Target::Route(NextHop::Lmtp(route)) => {
+            return fixed(mta, domain, route, HostKind::Lmtp).await;
+        }
+        Target::Route(NextHop::LmtpFile(socket)) => {
+            return Ok(Plan {
                 hosts: vec![Host {
                     name: socket.display().to_string(),
                     addresses: vec![Endpoint::File(socket.clone())],
                     kind: HostKind::Lmtp,
                 }],
                 missing: None,
-            }),
-        };
-    }
-    if let Some(relay) = &outbound.relay {
-        return fixed(mta, domain, &relay.route, HostKind::SmartHost).await;
+            });
+        }
+        Target::Relay(relay) => {
+            return fixed(mta, domain, &relay.route, HostKind::SmartHost).await;
+        }
+        Target::Exchangers => {}
     }
     if let Some(address) = domain.literal() {
         let found = vec![(0, address.to_string(), Ok(vec![address]))];
@@ -333,12 +342,6 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
         || address.is_multicast()
         || address.is_unique_local()
         || address.is_unicast_link_local())
-}
-
-/// How much TLS a host needs.
-pub(crate) fn tls_required(mta: &Mta, kind: HostKind) -> bool {
-    kind == HostKind::SmartHost
-        && mta.config.outbound.relay.as_ref().is_some_and(|relay| relay.tls == RelayTls::StartTls)
 }
 
 #[cfg(test)]

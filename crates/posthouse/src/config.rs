@@ -48,7 +48,9 @@ pub(crate) use self::limits::{Limits, Rate};
 pub(crate) use self::listener::{Listener, Protocol, Security};
 pub(crate) use self::network::Network;
 pub(crate) use self::notices::Notices;
-pub(crate) use self::outbound::{HostPort, NextHop, Outbound, Relay, RelayTls, host_port};
+pub(crate) use self::outbound::{
+    HostPort, NextHop, Outbound, Relay, RelayTls, Rule as OutboundRule, Way, host_port,
+};
 pub(crate) use self::policy::Policy;
 pub(crate) use self::queue::Queue;
 pub(crate) use self::tls::Tls;

@@ -12,21 +12,23 @@
 //! Not here: when a message comes again (`settle`), single addresses (`unreached`).
 
 mod lane;
+mod pace;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use envelope::{Domain, EnhancedStatus};
+use envelope::EnhancedStatus;
 use platform::{Clock, Random};
 use tokio::sync::oneshot;
 
 use self::lane::Lane;
 pub use self::lane::Standing;
-pub(super) use self::lane::Went;
+pub(super) use self::lane::{Came, Went};
 use super::schedule::pause_before_retry;
 use crate::QueueConfig;
+use crate::rules::Destination;
 
 /// One domain gets this part of all attempts.
 const DOMAIN_PART: usize = 5;
@@ -58,20 +60,20 @@ pub(crate) struct Lanes {
 struct State {
     /// Attempts under way.
     busy: usize,
-    lanes: BTreeMap<Domain, Lane>,
+    lanes: BTreeMap<String, Lane>,
     /// Those of them in which somebody waits.
-    waiting: BTreeSet<Domain>,
+    waiting: BTreeSet<String>,
     /// How many lanes were left when they were last looked through.
     kept: usize,
     /// Whose waiting job had its turn last: the next one's comes next.
-    last: Option<Domain>,
+    last: Option<String>,
 }
 
 /// A turn; its drop gives it to the next.
 #[derive(Debug)]
 pub(super) struct Turn {
     lanes: Arc<Lanes>,
-    domain: Domain,
+    name: String,
     began: Duration,
     went: Option<(Went, Duration)>,
     /// Why it has its turn now.
@@ -101,20 +103,21 @@ impl Lanes {
     pub(super) async fn turn(
         self: &Arc<Self>,
         clock: &dyn Clock,
-        domain: &Domain,
+        to: &Destination,
         sender: &str,
+        came: Came,
     ) -> Result<Turn, NoTurn> {
         let until = clock.monotonic().saturating_add(PATIENCE);
         loop {
             let now = clock.monotonic();
-            let place = self.place(domain, sender, now, until)?;
+            let place = self.place(to, (sender, came), now, until)?;
             self.give(now);
             let left = until.saturating_sub(now);
             match platform::clock::within(clock, left, place).await {
                 Ok(Ok(turn)) => return Ok(turn),
                 // Everybody was sent away, to hear what has happened.
                 Ok(Err(_)) => {}
-                Err(_) => return Err(self.put_off(domain, clock.monotonic())),
+                Err(_) => return Err(self.put_off(to, clock.monotonic())),
             }
         }
     }
@@ -126,49 +129,56 @@ impl Lanes {
     /// A place in the line of a domain.
     fn place(
         &self,
-        domain: &Domain,
-        sender: &str,
+        to: &Destination,
+        (sender, came): (&str, Came),
         now: Duration,
         until: Duration,
     ) -> Result<oneshot::Receiver<Turn>, NoTurn> {
         let mut state = self.state();
-        let lane = state.lanes.entry(domain.clone()).or_insert_with(|| Lane::new(self.domain_max));
+        let name = &to.name;
+        let lane = self.lane(&mut state, to);
         if let Some((status, why)) = lane.why_dead(now) {
-            let text = format!("{domain} is left alone for a while: {why}");
+            let text = format!("{name} is left alone for a while: {why}");
             return Err(NoTurn::Dead(status, text));
         }
-        if now >= until || !lane.is_soon(now) {
+        if now >= until || !lane.is_soon(now, came) {
             let (pause, why) = lane.put_off(now);
-            return Err(NoTurn::Busy(pause, format!("it waits for its turn at {domain}: {why}")));
+            return Err(NoTurn::Busy(pause, format!("it waits for its turn at {name}: {why}")));
         }
         let place = lane.join(sender);
-        state.waiting.insert(domain.clone());
+        state.waiting.insert(name.clone());
         Ok(place)
     }
 
-    fn put_off(&self, domain: &Domain, now: Duration) -> NoTurn {
+    fn put_off(&self, to: &Destination, now: Duration) -> NoTurn {
         let mut state = self.state();
-        let lane = state.lanes.entry(domain.clone()).or_insert_with(|| Lane::new(self.domain_max));
-        let (pause, why) = lane.put_off(now);
-        NoTurn::Busy(pause, format!("it waited for its turn at {domain}: {why}"))
+        let (pause, why) = self.lane(&mut state, to).put_off(now);
+        NoTurn::Busy(pause, format!("it waited for its turn at {}: {why}", to.name))
+    }
+
+    /// A destination's line, made where there is none.
+    fn lane<'s>(&self, state: &'s mut State, to: &Destination) -> &'s mut Lane {
+        let limit_max = to.concurrency.map_or(self.domain_max, |most| most.clamp(1, self.all_max));
+        let lane = || Lane::new(limit_max, to.rate, to.rule.as_deref());
+        state.lanes.entry(to.name.clone()).or_insert_with(lane)
     }
 
     /// Gives away the turns that there are, to one domain after the other.
     fn give(self: &Arc<Self>, now: Duration) {
         let mut state = self.state();
         while state.busy < self.all_max {
-            let Some(domain) = state.whose_turn(now) else { return };
-            state.last = Some(domain.clone());
+            let Some(name) = state.whose_turn(now) else { return };
+            state.last = Some(name.clone());
             let State { busy, lanes, waiting, .. } = &mut *state;
-            let Some(lane) = lanes.get_mut(&domain) else { return };
+            let Some(lane) = lanes.get_mut(&name) else { return };
             let place = lane.next();
             if !lane.is_waited_in() {
-                waiting.remove(&domain);
+                waiting.remove(&name);
             }
             let Some(place) = place else { continue };
             let turn = Turn {
                 lanes: Arc::clone(self),
-                domain,
+                name,
                 began: now,
                 went: None,
                 why: lane.why(),
@@ -186,13 +196,13 @@ impl Lanes {
     }
 
     /// A turn is over.
-    fn end(self: &Arc<Self>, domain: &Domain, began: Duration, went: Option<(Went, Duration)>) {
+    fn end(self: &Arc<Self>, name: &str, began: Duration, went: Option<(Went, Duration)>) {
         let now = went.as_ref().map_or(began, |(_, now)| *now);
         {
             let mut state = self.state();
             let State { busy, lanes, waiting, .. } = &mut *state;
             *busy = busy.saturating_sub(1);
-            if let Some(lane) = lanes.get_mut(domain) {
+            if let Some(lane) = lanes.get_mut(name) {
                 lane.end();
                 if let Some((went, _)) = went {
                     let (first, times) = lane.setback(&went);
@@ -200,7 +210,7 @@ impl Lanes {
                     lane.learn(went, now.saturating_sub(began), now, pause);
                 }
                 if !lane.is_waited_in() {
-                    waiting.remove(domain);
+                    waiting.remove(name);
                 }
             }
             state.forget(now);
@@ -215,9 +225,9 @@ impl Lanes {
         }
     }
 
-    /// What mail for a domain waits for, when there is something.
-    pub(crate) fn standing(&self, domain: &Domain, now: Duration) -> Option<Standing> {
-        self.state().lanes.get(domain).map(|lane| lane.standing(now))
+    /// What mail for a destination waits for, when there is something.
+    pub(crate) fn standing(&self, name: &str, now: Duration) -> Option<Standing> {
+        self.state().lanes.get(name).map(|lane| lane.standing(now))
     }
 
     /// The pause after so many setbacks in a row: doubling, and a quarter of it by chance, so that
@@ -234,10 +244,11 @@ impl Lanes {
 
 impl State {
     /// The domain whose waiting mail may go: the next one behind the last.
-    fn whose_turn(&self, now: Duration) -> Option<Domain> {
-        let can = |domain: &&Domain| self.lanes.get(domain).is_some_and(|lane| lane.can_go(now));
-        let behind = |last| (Bound::Excluded(last), Bound::Unbounded);
-        let next = self.last.as_ref().and_then(|last| self.waiting.range(behind(last)).find(can));
+    fn whose_turn(&self, now: Duration) -> Option<String> {
+        let can = |name: &&String| self.lanes.get(*name).is_some_and(|lane| lane.can_go(now));
+        let behind = |last: &String| (Bound::Excluded(last.clone()), Bound::Unbounded);
+        let next = self.last.as_ref().map(behind);
+        let next = next.and_then(|behind| self.waiting.range::<String, _>(behind).find(can));
         next.or_else(|| self.waiting.iter().find(can)).cloned()
     }
 
@@ -264,7 +275,7 @@ impl Turn {
 impl Drop for Turn {
     fn drop(&mut self) {
         if self.counts {
-            self.lanes.end(&self.domain, self.began, self.went.take());
+            self.lanes.end(&self.name, self.began, self.went.take());
         }
     }
 }
@@ -280,14 +291,14 @@ mod tests {
         Lanes::new(queue, Arc::new(SystemRandom))
     }
 
-    fn domain(text: &str) -> Domain {
-        Domain::parse(text).unwrap()
+    fn to(name: &str) -> Destination {
+        Destination { name: name.to_owned(), concurrency: None, rate: None, rule: None }
     }
 
     /// A turn that is there at once.
-    async fn turn(lanes: &Arc<Lanes>, to: &str) -> Option<Turn> {
+    async fn turn(lanes: &Arc<Lanes>, name: &str) -> Option<Turn> {
         let now = SystemClock.monotonic();
-        let mut place = lanes.place(&domain(to), "ada", now, now + PATIENCE).ok()?;
+        let mut place = lanes.place(&to(name), ("ada", Came::First), now, now + PATIENCE).ok()?;
         lanes.give(now);
         place.try_recv().ok()
     }
@@ -314,7 +325,7 @@ mod tests {
         let _held = turn(&lanes, "slow.test").await.unwrap();
         let mut places = Vec::new();
         let refused = loop {
-            match lanes.place(&domain("slow.test"), "ada", now, now + PATIENCE) {
+            match lanes.place(&to("slow.test"), ("ada", Came::First), now, now + PATIENCE) {
                 Ok(place) => places.push(place),
                 Err(refused) => break refused,
             }
@@ -324,7 +335,7 @@ mod tests {
         assert_eq!(pause, Duration::from_secs(1), "a burst waits no longer than it must");
         assert!(why.contains("1 of 1"), "{why}");
         let later = now + Duration::from_secs(20);
-        let NoTurn::Busy(pause, _) = lanes.put_off(&domain("slow.test"), later) else { panic!() };
+        let NoTurn::Busy(pause, _) = lanes.put_off(&to("slow.test"), later) else { panic!() };
         assert!(
             pause >= Duration::from_secs(39),
             "it hangs, so that asking often helps nobody: {pause:?}"
@@ -334,10 +345,9 @@ mod tests {
     #[tokio::test]
     async fn success_brings_more_turns_and_slow_down_fewer() {
         let lanes = lanes(50);
-        let to = domain("b.test");
         let mut at = SystemClock.monotonic();
         let _kept = turn(&lanes, "b.test").await.unwrap();
-        let limit = |lanes: &Arc<Lanes>| lanes.state().lanes.get(&to).unwrap().limit();
+        let limit = |lanes: &Arc<Lanes>| lanes.state().lanes.get("b.test").unwrap().limit();
         let start = limit(&lanes);
         for _ in 0..100 {
             turn(&lanes, "b.test").await.unwrap().went(Went::Well, at);
@@ -345,27 +355,28 @@ mod tests {
         assert_eq!((start, limit(&lanes)), (2, 10), "from low to its part of all");
         turn(&lanes, "b.test").await.unwrap().went(Went::SlowDown("421 slow".to_owned()), at);
         assert_eq!(limit(&lanes), 5, "half");
-        assert!(!lanes.state().lanes.get(&to).unwrap().can_go(at), "and a rest");
+        assert!(!lanes.state().lanes.get("b.test").unwrap().can_go(at), "and a rest");
         at += PAUSE_MAX;
-        assert!(lanes.state().lanes.get(&to).unwrap().why_dead(at).is_none());
+        assert!(lanes.state().lanes.get("b.test").unwrap().why_dead(at).is_none());
     }
 
     #[tokio::test]
     async fn a_dead_destination_is_left_alone_and_then_tried_by_one() {
         let lanes = lanes(50);
-        let to = domain("dead.test");
+        let dead = to("dead.test");
         let at = SystemClock.monotonic();
         let status = EnhancedStatus::new(4, 4, 1);
         let unreached = |why: &str| Went::Unreached(status, why.to_owned());
         turn(&lanes, "dead.test").await.unwrap().went(unreached("no route"), at);
-        let refused = lanes.place(&to, "ada", at, at + PATIENCE).unwrap_err();
+        let refused = lanes.place(&dead, ("ada", Came::First), at, at + PATIENCE).unwrap_err();
         assert!(
             matches!(&refused, NoTurn::Dead(_, why) if why.contains("no route")),
             "{refused:?}"
         );
         let later = at + DEAD_PAUSE;
-        let mut places: Vec<_> =
-            (0..2).map(|_| lanes.place(&to, "ada", later, later + PATIENCE).unwrap()).collect();
+        let mut places: Vec<_> = (0..2)
+            .map(|_| lanes.place(&dead, ("ada", Came::First), later, later + PATIENCE).unwrap())
+            .collect();
         lanes.give(later);
         let mut probe = places[0].try_recv().unwrap();
         assert!(places[1].try_recv().is_err(), "one first");
@@ -375,7 +386,7 @@ mod tests {
             matches!(place.try_recv(), Err(oneshot::error::TryRecvError::Closed))
         };
         assert!(sent_away(&mut places[1]), "all hear of it");
-        let standing = lanes.standing(&to, later).unwrap();
+        let standing = lanes.standing("dead.test", later).unwrap();
         assert!(standing.why.unwrap().contains("still no route"));
         lanes.try_again();
         assert!(turn(&lanes, "dead.test").await.is_some(), "the operator wants it now");
@@ -386,12 +397,13 @@ mod tests {
     #[tokio::test]
     async fn senders_take_turns() {
         let lanes = lanes(5);
-        let (to, now) = (domain("b.test"), SystemClock.monotonic());
+        let (to, now) = (to("b.test"), SystemClock.monotonic());
         let mut first = turn(&lanes, "b.test").await.unwrap();
         first.went(Went::Well, now);
         drop(first);
         let held = turn(&lanes, "b.test").await.unwrap();
-        let place = |sender: &str| lanes.place(&to, sender, now, now + PATIENCE).unwrap();
+        let place =
+            |sender: &str| lanes.place(&to, (sender, Came::First), now, now + PATIENCE).unwrap();
         let mut flood: Vec<_> = (0..50).map(|_| place("flood@a.test")).collect();
         let mut other = place("ada@a.test");
         drop(held);

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use envelope::{Domain, EnhancedStatus};
-use platform::Shutdown;
+use platform::{Endpoint, Shutdown};
 use smtp::client::Stage;
 use store::{
     Attempt, Finish, Happening, MessageId, NewEvent, Outcome, RecipientState, RecipientView,
@@ -15,7 +15,7 @@ use store::{
 };
 use tracing::{Instrument, error, info, info_span, warn};
 
-use super::lanes::{NoTurn, Went};
+use super::lanes::{Came, NoTurn, Went};
 use super::settle::{self, Settled};
 use super::{LEASE, TROUBLE_PAUSE, plus};
 use crate::Mta;
@@ -23,6 +23,7 @@ use crate::notice::Way;
 use crate::queue::{forward, in_time, local};
 use crate::relay::{self, Cargo, Ending, Kind, Others, Told, Tried};
 use crate::routing::{self, ADDRESSES_MAX, Host};
+use crate::rules::Outgoing;
 
 /// How long a job may talk to hosts, all of them together: enough for the largest message over a
 /// slow line. A host that answers each command just in time could go on for days otherwise.
@@ -186,8 +187,14 @@ impl Work {
         };
         let clock = self.mta.world.clock.as_ref();
         let sender = summary.reverse_path.to_string();
+        let outgoing = Outgoing::of(&self.mta.config.outbound, &summary.reverse_path, domain);
+        let destination = outgoing.destination(domain);
+        let came = match views.iter().all(|view| view.state == RecipientState::Deferred) {
+            true => Came::Again,
+            false => Came::First,
+        };
         let turn = tokio::select! {
-            turn = self.mta.lanes.turn(clock, domain, &sender) => turn,
+            turn = self.mta.lanes.turn(clock, &destination, &sender, came) => turn,
             () = self.shutdown.begun() => return Err(GivenUp),
         };
         let mut turn = match turn {
@@ -204,13 +211,14 @@ impl Work {
             return Ok(found);
         }
         let route = tokio::select! {
-            route = routing::route(&self.mta, domain) => route,
+            route = routing::route(&self.mta, &outgoing, domain) => route,
             () = self.shutdown.begun() => return Err(GivenUp),
         };
         match route {
             Ok(plan) => {
-                let why = std::mem::take(&mut turn.why);
-                let found = self.try_hosts(summary, message, views, &plan, why).await?;
+                let why = both(std::mem::take(&mut turn.why), outgoing.why());
+                let found =
+                    self.try_hosts(summary, message, views, (&outgoing, &plan), why).await?;
                 if let Some(went) = found.went() {
                     turn.went(went, clock.monotonic());
                 }
@@ -234,7 +242,7 @@ impl Work {
         summary: &Summary,
         message: MessageId,
         views: &[&RecipientView],
-        plan: &routing::Plan,
+        (outgoing, plan): (&Outgoing<'_>, &routing::Plan),
         why: String,
     ) -> Result<Found, GivenUp> {
         let mta = &self.mta;
@@ -243,13 +251,8 @@ impl Work {
         let mut attempts = Vec::new();
         let mut told: Vec<Option<Told>> = vec![None; views.len()];
         let deadline = mta.world.clock.monotonic().saturating_add(TALK_MAX);
-        let mut targets = Vec::new();
-        for host in &plan.hosts {
-            targets.extend(host.addresses.iter().map(|address| (host, address)));
-        }
-        targets.truncate(ADDRESSES_MAX);
         let mut conversations = 0;
-        let mut targets = targets.into_iter();
+        let mut targets = targets(plan).into_iter();
         let mut target = targets.next();
         while let Some((host, address)) = target {
             let left = worth_another(&told);
@@ -272,6 +275,7 @@ impl Work {
                     numbers: &numbers,
                     terms: &summary.terms,
                     deadline,
+                    outgoing,
                     others: if targets.len() > 0 { Others::Left } else { Others::None },
                     shutdown: &self.shutdown,
                 };
@@ -284,7 +288,7 @@ impl Work {
                         self.mta.unreached.remember(address, now, &tried.attempt.result);
                     }
                 }
-                events.push(attempted(mta, &tried));
+                events.push(attempted(mta, &tried, outgoing));
                 attempts.push(tried.attempt);
                 tried.results
             };
@@ -366,6 +370,16 @@ fn is_of_notice(error: &StoreError) -> bool {
     !matches!(error, StoreError::Full | StoreError::Io { .. } | StoreError::Closed)
 }
 
+/// The addresses to try, in their order.
+fn targets(plan: &routing::Plan) -> Vec<(&Host, &Endpoint)> {
+    let mut targets = Vec::new();
+    for host in &plan.hosts {
+        targets.extend(host.addresses.iter().map(|address| (host, address)));
+    }
+    targets.truncate(ADDRESSES_MAX);
+    targets
+}
+
 /// Places of recipients that have no answer yet which counts.
 fn worth_another(told: &[Option<Told>]) -> Vec<usize> {
     let open = |told: &Option<Told>| told.as_ref().is_none_or(Told::is_worth_another_host);
@@ -401,6 +415,15 @@ fn completed(told: Vec<Option<Told>>, plan: &routing::Plan) -> Vec<Told> {
     told.into_iter().map(complete).collect()
 }
 
+/// Two reasons as one; either may be empty.
+fn both(first: String, second: String) -> String {
+    match (first.is_empty(), second.is_empty()) {
+        (_, true) => first,
+        (true, false) => second,
+        (false, false) => format!("{first}; {second}"),
+    }
+}
+
 fn routed(mta: &Mta, hosts: &[Host], why: String) -> NewEvent {
     let listed = hosts.iter().map(|host| {
         let addresses: Vec<_> = host.addresses.iter().map(ToString::to_string).collect();
@@ -409,7 +432,7 @@ fn routed(mta: &Mta, hosts: &[Host], why: String) -> NewEvent {
     NewEvent::new(mta.now(), Happening::Routed { hosts: listed.collect() }, why)
 }
 
-fn attempted(mta: &Mta, tried: &Tried) -> NewEvent {
+fn attempted(mta: &Mta, tried: &Tried, outgoing: &Outgoing<'_>) -> NewEvent {
     let last = tried.results.first();
     let attempt = &tried.attempt;
     let happening = Happening::Attempted {
@@ -420,8 +443,8 @@ fn attempted(mta: &Mta, tried: &Tried) -> NewEvent {
         stage: last.map(|told| told.stage.to_owned()).unwrap_or_default(),
         reply: last.and_then(|told| told.reply.clone()),
     };
-    let reason = last.filter(|told| told.reply.is_none()).map(|told| told.text.clone());
-    NewEvent::new(mta.now(), happening, reason.unwrap_or_default())
+    let text = last.filter(|told| told.reply.is_none()).map(|told| told.text.clone());
+    NewEvent::new(mta.now(), happening, both(text.unwrap_or_default(), outgoing.why()))
 }
 
 impl Settled {

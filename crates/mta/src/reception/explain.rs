@@ -24,6 +24,7 @@ use tracing::subscriber::NoSubscriber;
 
 use super::transaction::{Transaction, mind_quotas};
 use super::{Purpose, Reception, Service, SmtpDrive, policy};
+use crate::rules::Outgoing;
 use crate::words::in_words;
 use crate::{Mta, delivery, routing};
 
@@ -223,19 +224,23 @@ impl Rehearsal {
         }
         let mut reachable = false;
         for domain in domains {
-            reachable |= self.route(&mta, &domain).await != Outcome::Refused;
+            reachable |= self.route(&mta, &reverse_path, &domain).await != Outcome::Refused;
         }
         if reachable {
             self.note("queue", None, schedule(&mta));
         }
     }
 
-    async fn route(&mut self, mta: &Mta, domain: &Domain) -> Outcome {
+    async fn route(&mut self, mta: &Mta, sender: &ReversePath, domain: &Domain) -> Outcome {
         let about = Some(domain.as_str());
+        let outgoing = Outgoing::of(&mta.config.outbound, sender, domain);
+        if let Some(rule) = outgoing.rule {
+            self.note("route", about, format!("what counts is {}", rule.name));
+        }
         if let Some(relay) = mta.world.directory.table().relay(domain) {
             self.note("route", about, format!("we take its mail to hand it on: {relay}"));
         }
-        let (outcome, text) = match routing::route(mta, domain).await {
+        let (outcome, text) = match routing::route(mta, &outgoing, domain).await {
             Ok(plan) => (Outcome::Accepted, hosts(&plan)),
             Err(none) if none.status.is_temporary() => {
                 (Outcome::Deferred, format!("{} {}", none.status, none.reason))
@@ -243,7 +248,7 @@ impl Rehearsal {
             Err(none) => (Outcome::Refused, format!("{} {}", none.status, none.reason)),
         };
         self.step("route", about, outcome, text);
-        if let Some(rest) = mta.standing(domain).and_then(|standing| standing.rests_for) {
+        if let Some(rest) = mta.standing(sender, domain).and_then(|standing| standing.rests_for) {
             let text = format!("nothing is tried there for {}", in_words(rest));
             self.step("route", about, Outcome::Deferred, text);
         }

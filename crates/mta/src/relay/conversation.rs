@@ -18,7 +18,7 @@ use platform::{ClientTls, Connection, ConnectionError, Endpoint};
 use sasl::Mechanism;
 use smtp::LineEnds;
 use smtp::client::{
-    self, Event, Fault, Interrupt, Outcome, Protocol, Session, Speaker, Stage, TlsPolicy, Verdict,
+    self, Event, Fault, Interrupt, Outcome, Protocol, Session, Speaker, Stage, Verdict,
 };
 use store::{StoreError, TlsRecord};
 
@@ -26,8 +26,9 @@ use self::fit::Fit;
 use super::pool::{Key, MESSAGES_MAX, Parked};
 use super::{Cargo, Ending, Kind, Others, QUIT_TIMEOUT, Told};
 use crate::reception::tls_record;
-use crate::routing::{Host, HostKind, tls_required};
-use crate::{Mta, RelayLogin};
+use crate::routing::{Host, HostKind};
+use crate::tlspolicy::{self, Demand};
+use crate::{Mta, Relay, RelayLogin};
 
 /// For a TCP connection to be made to the last address that there is.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
@@ -71,7 +72,7 @@ pub(super) struct Conversation<'a> {
     connection: Option<Connection>,
     /// Transactions on this connection before ours.
     messages: u32,
-    policy: TlsPolicy,
+    demand: Demand,
     /// The transaction is over, and the connection may wait for the next one.
     keep: bool,
     fit: Fit,
@@ -95,7 +96,7 @@ impl<'a> Conversation<'a> {
         host: &'a Host,
         address: &'a Endpoint,
         cargo: &'a Cargo<'a>,
-        tls: TlsPolicy,
+        demand: Demand,
         transcript: &'a mut String,
     ) -> Self {
         let config = client::Config {
@@ -104,7 +105,7 @@ impl<'a> Conversation<'a> {
                 HostKind::Exchanger | HostKind::SmartHost => Protocol::Smtp,
                 HostKind::Lmtp => Protocol::Lmtp,
             },
-            tls,
+            tls: demand.policy(),
             // What was imported may have other line ends; on the wire there is only CRLF.
             line_ends: LineEnds::Normalise,
             ..client::Config::default()
@@ -123,7 +124,7 @@ impl<'a> Conversation<'a> {
             sent: false,
             connection: None,
             messages: 0,
-            policy: tls,
+            demand,
             keep: false,
             fit: Fit::default(),
             outcomes: None,
@@ -146,6 +147,8 @@ impl<'a> Conversation<'a> {
             host: self.host.name.clone(),
             kind: self.host.kind,
             from: self.source(),
+            demand: self.demand,
+            login: self.relay().and_then(|relay| Some(relay.login.as_ref()?.username.clone())),
         }
     }
 
@@ -217,7 +220,7 @@ impl<'a> Conversation<'a> {
     /// A source address of the target's family.
     fn source(&self) -> Option<IpAddr> {
         let is_v4 = self.address.ip()?.is_ipv4();
-        self.mta.config.outbound.bind.iter().copied().find(|own| own.is_ipv4() == is_v4)
+        self.cargo.outgoing.bind().iter().copied().find(|own| own.is_ipv4() == is_v4)
     }
 
     fn note(&mut self, text: &str) {
@@ -308,9 +311,8 @@ impl<'a> Conversation<'a> {
         let theirs =
             self.session.capabilities().limits.transactions_max.map_or(u32::MAX, u32::from);
         // What failed to encrypt is no habit.
-        let is_as_usual =
-            self.policy != TlsPolicy::Never || matches!(self.address, Endpoint::File(_));
-        is_as_usual
+        let wanted = tlspolicy::demand(self.cargo.outgoing, self.host.kind, self.address);
+        self.demand == wanted
             && self.messages.saturating_add(1) < MESSAGES_MAX.min(theirs)
             && self.store_trouble.is_none()
             && !self.cargo.shutdown.has_begun()
@@ -405,7 +407,7 @@ impl<'a> Conversation<'a> {
         }
         let world = &self.mta.world;
         // A password goes only to a host that proved to be the one.
-        let must_prove = tls_required(self.mta, self.host.kind) || self.login().is_some();
+        let must_prove = self.demand == Demand::Required;
         let tls: &ClientTls =
             if must_prove { &world.verified_tls } else { &world.opportunistic_tls };
         match connection
@@ -473,9 +475,13 @@ impl<'a> Conversation<'a> {
     }
 
     fn login(&self) -> Option<&'a RelayLogin> {
-        let relay = self.mta.config.outbound.relay.as_ref()?;
-        let wanted = self.host.kind == HostKind::SmartHost && self.exchange.is_none();
-        relay.login.as_ref().filter(|_| wanted && !self.logged_in)
+        let login = self.relay()?.login.as_ref();
+        login.filter(|_| self.exchange.is_none() && !self.logged_in)
+    }
+
+    /// The smart host that this goes to, if the host is one.
+    fn relay(&self) -> Option<&'a Relay> {
+        self.cargo.outgoing.relay().filter(|_| self.host.kind == HostKind::SmartHost)
     }
 
     fn best_mechanism(&self) -> Option<Mechanism> {

@@ -22,6 +22,7 @@ use store::TlsRecord;
 
 use super::QUIT_TIMEOUT;
 use crate::routing::HostKind;
+use crate::tlspolicy::Demand;
 
 /// How long a connection waits for the next message: long enough for a busy destination, short
 /// enough not to hold a server's place for nothing.
@@ -43,6 +44,9 @@ pub(super) struct Key {
     pub(super) kind: HostKind,
     /// Our own address, where one was chosen.
     pub(super) from: Option<IpAddr>,
+    pub(super) demand: Demand,
+    /// Who logged in.
+    pub(super) login: Option<String>,
 }
 
 /// A connection between two transactions.

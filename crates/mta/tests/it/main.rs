@@ -33,6 +33,8 @@ mod reports;
 #[cfg(test)]
 mod requests;
 #[cfg(test)]
+mod rules;
+#[cfg(test)]
 mod sending;
 #[cfg(test)]
 mod support;

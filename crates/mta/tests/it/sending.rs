@@ -140,7 +140,10 @@ async fn a_dead_destination_is_not_tried_for_each_message() {
     assert!(view.attempts.is_empty(), "RFC 5321 §4.5.4.1: nobody was spoken to again");
     assert!(last_reason(&view).contains("left alone for a while"), "{}", last_reason(&view));
     assert_eq!(view.summary.recipients[0].attempts, 1, "the attempt before was one for all");
-    let standing = a.mta.standing(&envelope::Domain::parse("dead.test").unwrap()).unwrap();
+    let standing = a
+        .mta
+        .standing(&envelope::ReversePath::NULL, &envelope::Domain::parse("dead.test").unwrap())
+        .unwrap();
     assert!(standing.rests_for.is_some() && standing.limit == 1, "{standing:?}");
 
     let _back = Peer::start(free, &[]).await;

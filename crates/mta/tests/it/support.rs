@@ -69,6 +69,7 @@ pub(crate) struct Wishes {
     pub(crate) quota_octets: Option<u64>,
     pub(crate) net: Arc<dyn Net>,
     pub(crate) routes: BTreeMap<Domain, NextHop>,
+    pub(crate) rules: Vec<mta::rules::Rule>,
 }
 
 impl Default for Wishes {
@@ -83,6 +84,7 @@ impl Default for Wishes {
             quota_octets: None,
             net: Arc::new(TokioNet),
             routes: BTreeMap::new(),
+            rules: Vec::new(),
         }
     }
 }
@@ -133,6 +135,7 @@ impl System {
                 port: wishes.outbound_port,
                 private_targets: PrivateTargets::Allowed,
                 routes: wishes.routes,
+                rules: wishes.rules,
                 ..OutboundConfig::default()
             },
             language: wishes.language,

@@ -9,6 +9,7 @@ use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
+use mta::rules::TlsRule;
 use nix::unistd::{AccessFlags, access};
 use platform::tls::Identity;
 use platform::{Clock, Net, RealDisk, SystemClock, Timestamp, TokioNet};
@@ -18,7 +19,7 @@ use store::DomainRow;
 use super::output::Style;
 use super::{Options, Output, visible};
 use crate::archive::{BackupResult, Status};
-use crate::config::{Config, Security, Tls};
+use crate::config::{Config, NextHop, OutboundRule, Security, Tls, Way};
 use crate::engine::Engine;
 use crate::failure::{Exit, Failure, of_file};
 use crate::folder::{Folder, Taken};
@@ -76,6 +77,7 @@ async fn findings(options: &Options) -> Vec<Finding> {
     };
     let mut findings = vec![Finding::ok(format!("{} is well formed", config.file.display()))];
     findings.push(hostname(&config));
+    findings.extend(config.outbound.rules.iter().map(outbound_rule));
     findings.extend(certificate(&config));
     let folder = Folder::new(&config.data_dir);
     let running = store(&folder, &mut findings).await;
@@ -93,6 +95,32 @@ fn hostname(config: &Config) -> Finding {
         format!("hostname {name} is not a full name; others will refuse mail from it"),
         "write the name that DNS has for this host, such as mx.example.org",
     )
+}
+
+/// What a rule about outgoing mail does.
+fn outbound_rule(rule: &OutboundRule) -> Finding {
+    let way = rule.way.as_ref().map(|way| match way {
+        Way::Mx => "goes to the domain's own servers".to_owned(),
+        Way::Route(NextHop::Smtp(target)) => format!("goes to {target}"),
+        Way::Route(NextHop::Lmtp(target)) => format!("goes to {target} by LMTP"),
+        Way::Route(NextHop::LmtpFile(socket)) => format!("goes to {} by LMTP", socket.display()),
+        Way::Relay(relay) => match &relay.login {
+            Some((username, _)) => format!("goes by {}, as {username}", relay.host),
+            None => format!("goes by {}", relay.host),
+        },
+    });
+    let tls = rule.tls.map(|tls| match tls {
+        TlsRule::Opportunistic => "TLS where it is offered".to_owned(),
+        TlsRule::Required => {
+            "TLS with a certificate that proves the host, or not at all".to_owned()
+        }
+        TlsRule::Never => "without TLS".to_owned(),
+    });
+    let concurrency = rule.concurrency.map(|most| format!("at most {most} at a time"));
+    let rate = rule.rate.map(|rate| format!("at most {} in {} s", rate.count, rate.per.as_secs()));
+    let bind = rule.bind.iter().map(|own| format!("from {own}"));
+    let does = [way, tls, concurrency, rate].into_iter().flatten().chain(bind);
+    Finding::ok(format!("outbound {}: {}", rule.name, does.collect::<Vec<_>>().join(", ")))
 }
 
 /// Certificates from files; our own are made at the start.

@@ -113,7 +113,10 @@ impl Written {
 }
 
 /// A rate: `"100/1h"`.
-fn rate(written: Option<&Spanned<String>>, source: &Source<'_>) -> Result<Option<Rate>, Fault> {
+pub(super) fn rate(
+    written: Option<&Spanned<String>>,
+    source: &Source<'_>,
+) -> Result<Option<Rate>, Fault> {
     let Some(written) = written else { return Ok(None) };
     let read = || {
         let (count, per) = written.get_ref().split_once('/')?;

@@ -3,6 +3,8 @@
 //! Standards: RFC 5321 §5 (address resolution and mail handling), RFC 2033 §5 (LMTP's port), RFC 8314 §3.3 (submission).
 //! Not here: choosing hosts and speaking to them (crate `mta`).
 
+mod rule;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
@@ -13,6 +15,8 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::fault::{Fault, Source};
+
+pub(crate) use self::rule::{Rule, Way};
 
 /// How mail leaves.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,6 +31,8 @@ pub(crate) struct Outbound {
     pub(crate) routes: BTreeMap<Domain, NextHop>,
     /// The host that all other mail goes to.
     pub(crate) relay: Option<Relay>,
+    /// What is different for some mail; the first that matches counts.
+    pub(crate) rules: Vec<Rule>,
 }
 
 /// Where a domain's mail goes instead of its MX.
@@ -106,6 +112,8 @@ pub(super) struct Written {
     #[serde(default)]
     routes: BTreeMap<Spanned<String>, Spanned<String>>,
     relay: Option<Spanned<WrittenRelay>>,
+    #[serde(default)]
+    rule: Vec<Spanned<rule::Written>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -128,35 +136,14 @@ impl Written {
                 Some(port) => *port.get_ref(),
             },
             allow_private: self.allow_private,
-            bind: self.bind(source)?,
+            bind: addresses(&self.bind, source)?,
             routes: self.routes(source)?,
             relay: match &self.relay {
                 Some(relay) => Some(relay.get_ref().check(relay, source)?),
                 None => None,
             },
+            rules: rule::check(&self.rule, source)?,
         })
-    }
-
-    fn bind(&self, source: &Source<'_>) -> Result<Vec<IpAddr>, Fault> {
-        let mut addresses: Vec<IpAddr> = Vec::new();
-        for written in &self.bind {
-            let text = written.get_ref();
-            let address: IpAddr = text.parse().map_err(|_| {
-                let what = format!("{text:?} is not an address to send from");
-                source.fault(written, what, "write an address without a port")
-            })?;
-            if let Some(other) = addresses.iter().find(|other| other.is_ipv4() == address.is_ipv4())
-            {
-                let what = format!("{address} and {other} are of the same family");
-                return Err(source.fault(
-                    written,
-                    what,
-                    "name at most one IPv4 and one IPv6 address",
-                ));
-            }
-            addresses.push(address);
-        }
-        Ok(addresses)
     }
 
     fn routes(&self, source: &Source<'_>) -> Result<BTreeMap<Domain, NextHop>, Fault> {
@@ -227,6 +214,24 @@ fn next_hop(written: &Spanned<String>, source: &Source<'_>) -> Result<NextHop, F
         return Err(source.fault(written, what, "name the LMTP server's own port, such as 24"));
     }
     Ok(NextHop::Lmtp(host))
+}
+
+/// Addresses to send from.
+fn addresses(written: &[Spanned<String>], source: &Source<'_>) -> Result<Vec<IpAddr>, Fault> {
+    let mut addresses: Vec<IpAddr> = Vec::new();
+    for written in written {
+        let text = written.get_ref();
+        let address: IpAddr = text.parse().map_err(|_| {
+            let what = format!("{text:?} is not an address to send from");
+            source.fault(written, what, "write an address without a port")
+        })?;
+        if let Some(other) = addresses.iter().find(|other| other.is_ipv4() == address.is_ipv4()) {
+            let what = format!("{address} and {other} are of the same family");
+            return Err(source.fault(written, what, "name at most one IPv4 and one IPv6 address"));
+        }
+        addresses.push(address);
+    }
+    Ok(addresses)
 }
 
 /// `host:port`, where the host is a name, an IPv4 address or an IPv6 address in brackets.

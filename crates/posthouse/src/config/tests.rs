@@ -64,6 +64,17 @@ allow_private = true
 bind = ["192.0.2.1", "2001:db8::1"]
 routes = { "relay.example.net" = "192.0.2.7:2525", "six.example.net" = "[2001:db8::7]:25", "boxes.example.net" = "lmtp:boxes.example.net:24", "here.example.net" = "lmtp:/run/lmtp.sock" }
 relay = { host = "smtp.example.net:587", tls = "starttls", username = "me", password_file = "pw" }
+[[outbound.rule]]
+to = ["example.com", "*.example.com"]
+from = ["<>", "ada@example.org", "*"]
+tls = "required"
+concurrency = 2
+rate = "100/1h"
+bind = ["192.0.2.2"]
+[[outbound.rule]]
+route = "mx"
+[[outbound.rule]]
+relay = { host = "smtp.example.net:587" }
 [queue]
 retry = ["1s", "2s"]
 hold_max = "60d"
@@ -116,6 +127,9 @@ fn every_documented_key_is_taken() {
     );
     assert!(matches!(route("boxes.example.net"), NextHop::Lmtp(at) if at.port == 24));
     assert_eq!(route("here.example.net"), NextHop::LmtpFile("/run/lmtp.sock".into()));
+    let rules = config.outbound.rules.iter().map(|rule| rule.name.as_str()).collect::<Vec<_>>();
+    let first = "rule 1 (from <>, ada@example.org, * to example.com, *.example.com)";
+    assert_eq!(rules, [first, "rule 2 (all mail)", "rule 3 (all mail)"]);
     assert_eq!(config.outbound.relay.expect("relay").host.to_string(), "smtp.example.net:587");
     assert_eq!(config.queue.delay_notice, Duration::from_secs(30), "half of a short `expire`");
     assert_eq!(config.limits.message_octets, 10 << 20);
@@ -241,14 +255,6 @@ fn values_that_cannot_be() {
         "[limits]\nconnections_per_ip = 0",
         "[dns]\nservers = [\"9.9.9.9\"]",
         "[dns]\nservers = [\"dns.example:53\"]",
-        "[outbound]\nport = 0",
-        "[outbound]\nbind = [\"192.0.2.1\", \"192.0.2.2\"]",
-        "[outbound]\nbind = [\"192.0.2.1:25\"]",
-        "[outbound]\nroutes = { \"a b\" = \"192.0.2.7:25\" }",
-        "[outbound]\nroutes = { \"example.net\" = \"192.0.2.7\" }",
-        "[outbound]\nroutes = { \"example.net\" = \"2001:db8::1:25\" }",
-        "[outbound]\nroutes = { \"example.net\" = \"lmtp:192.0.2.7\" }",
-        "[outbound]\nroutes = { \"example.net\" = \"lmtp:192.0.2.7:25\" }",
         &format!("[outbound]\nroutes = {{ \"example.net\" = \"lmtp:/{}\" }}", "x".repeat(107)),
         "[queue]\nretry = []",
         "[queue]\nretry = [\"0s\"]",
@@ -277,14 +283,6 @@ fn values_that_cannot_be() {
     0 connections: nobody could connect (posthouse.toml:4:22): write at least 1
     "9.9.9.9" is not the address of a DNS server (posthouse.toml:4:12): add the port: "9.9.9.9:53"
     "dns.example:53" is not the address of a DNS server (posthouse.toml:4:12): write an address with its port, such as "127.0.0.1:53"
-    port 0 cannot be connected to (posthouse.toml:4:8): write 25
-    192.0.2.2 and 192.0.2.1 are of the same family (posthouse.toml:4:22): name at most one IPv4 and one IPv6 address
-    "192.0.2.1:25" is not an address to send from (posthouse.toml:4:9): write an address without a port
-    "a b" is not a domain: the domain is not a host name or address literal (posthouse.toml:4:12): write it as "relay.example.net"
-    "192.0.2.7" is not a host with a port (posthouse.toml:4:28): write it as "smtp.example.net:587" or "192.0.2.7:25"
-    "2001:db8::1:25" is not a host with a port (posthouse.toml:4:28): write it as "smtp.example.net:587" or "192.0.2.7:25"
-    "192.0.2.7" is not a host with a port (posthouse.toml:4:28): write it as "smtp.example.net:587" or "192.0.2.7:25"
-    port 25 is for SMTP, never for LMTP (RFC 2033 §5) (posthouse.toml:4:28): name the LMTP server's own port, such as 24
     "/xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx" cannot be the name of a socket (posthouse.toml:4:28): use a path without NUL and of at most 107 octets
     retry has 0 pauses (posthouse.toml:4:9): write between 1 and 100, such as ["1m", "1h"]
     "0s" is nothing (posthouse.toml:4:10): write at least one
@@ -305,6 +303,45 @@ fn values_that_cannot_be() {
     "home" is not a network: it is not an address with a prefix length (posthouse.toml:7:15): write it as "192.0.2.0/24"
     proxy_from = "::/0" lets everybody say that he is somebody else (posthouse.toml:7:15): name only your load balancers
     proxy_from names no proxy (posthouse.toml:7:14): name its network, or remove proxy_from
+    "#);
+}
+
+#[test]
+fn values_of_outbound_that_cannot_be() {
+    insta::assert_snapshot!(refusals(&[
+        "[outbound]\nport = 0",
+        "[outbound]\nbind = [\"192.0.2.1\", \"192.0.2.2\"]",
+        "[outbound]\nbind = [\"192.0.2.1:25\"]",
+        "[outbound]\nroutes = { \"a b\" = \"192.0.2.7:25\" }",
+        "[outbound]\nroutes = { \"example.net\" = \"192.0.2.7\" }",
+        "[outbound]\nroutes = { \"example.net\" = \"2001:db8::1:25\" }",
+        "[outbound]\nroutes = { \"example.net\" = \"lmtp:192.0.2.7\" }",
+        "[outbound]\nroutes = { \"example.net\" = \"lmtp:192.0.2.7:25\" }",
+        "[[outbound.rule]]\nto = [\"*b.test\"]\nrate = \"1/1s\"",
+        "[[outbound.rule]]\nfrom = [\"ada@\"]\nrate = \"1/1s\"",
+        "[[outbound.rule]]\nto = [\"b.test\"]",
+        "[[outbound.rule]]\nconcurrency = 0",
+        "[[outbound.rule]]\nrate = \"many\"",
+        "[[outbound.rule]]\nroute = \"b.test\"",
+        "[[outbound.rule]]\nroute = \"mx\"\nrelay = { host = \"smtp.example.net:587\" }",
+        "[[outbound.rule]]\ntls = \"none\"\nrelay = { host = \"smtp.example.net:587\" }",
+    ]), @r#"
+    port 0 cannot be connected to (posthouse.toml:4:8): write 25
+    192.0.2.2 and 192.0.2.1 are of the same family (posthouse.toml:4:22): name at most one IPv4 and one IPv6 address
+    "192.0.2.1:25" is not an address to send from (posthouse.toml:4:9): write an address without a port
+    "a b" is not a domain: the domain is not a host name or address literal (posthouse.toml:4:12): write it as "relay.example.net"
+    "192.0.2.7" is not a host with a port (posthouse.toml:4:28): write it as "smtp.example.net:587" or "192.0.2.7:25"
+    "2001:db8::1:25" is not a host with a port (posthouse.toml:4:28): write it as "smtp.example.net:587" or "192.0.2.7:25"
+    "192.0.2.7" is not a host with a port (posthouse.toml:4:28): write it as "smtp.example.net:587" or "192.0.2.7:25"
+    port 25 is for SMTP, never for LMTP (RFC 2033 §5) (posthouse.toml:4:28): name the LMTP server's own port, such as 24
+    "*b.test" is neither a domain nor a wildcard (posthouse.toml:4:7): write "example.net", "*.example.net" or "*"
+    "ada@" is neither a sender nor a domain (posthouse.toml:4:9): write "ada@example.org", "example.org", "*.example.org" or "<>"
+    rule 1 decides nothing (posthouse.toml:3:1): give it route, relay, tls, concurrency, rate or bind, or remove it
+    concurrency = 0 would send nothing (posthouse.toml:4:15): write at least 1
+    "many" is not a rate (posthouse.toml:4:8): write how many in which time, such as "100/1h"
+    "b.test" is not a host with a port (posthouse.toml:4:9): write it as "smtp.example.net:587" or "192.0.2.7:25"
+    a rule cannot have both route and relay (posthouse.toml:4:9): keep one of them; a relay may have a login
+    a rule with a relay has its tls there (posthouse.toml:4:7): move it into relay = { … }
     "#);
 }
 

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use envelope::Domain;
+use envelope::{Domain, ReversePath};
 use mta::queue::Standing;
 use store::{Change, RecipientState, RecipientView, SubmissionId, SubmissionKey, SubmissionView};
 use tokio::sync::broadcast::error::RecvError;
@@ -135,7 +135,7 @@ impl Progress {
             let now = (recipient.state, recipient.attempts);
             if self.states.insert(recipient.number, now) != Some(now) {
                 let mut item = RecipientItem::from(recipient);
-                item.waits_for = waits_for(recipient, engine);
+                item.waits_for = waits_for(recipient, &view.summary.reverse_path, engine);
                 items.tell(Item::Recipient(item)).await?;
             }
         }
@@ -150,15 +150,21 @@ impl Progress {
 }
 
 /// What a recipient waits for at its destination.
-fn waits_for(recipient: &RecipientView, engine: &Engine) -> Option<String> {
+fn waits_for(recipient: &RecipientView, sender: &ReversePath, engine: &Engine) -> Option<String> {
     let waits = matches!(recipient.state, RecipientState::Queued | RecipientState::Deferred);
     let mta = engine.in_motion.get().filter(|_| waits)?;
     let domain = recipient.recipient.address.domain();
-    Some(sentence(domain, &mta.standing(domain)?))
+    Some(sentence(domain, &mta.standing(sender, domain)?))
 }
 
 fn sentence(domain: &Domain, standing: &Standing) -> String {
     let Standing { busy, limit, waiting, .. } = standing;
+    if let Some((pace, next)) = standing.pace.as_ref().filter(|(_, next)| !next.is_zero()) {
+        return format!(
+            "waits for its turn at {domain}: {pace}; the next one goes in {} s",
+            next.as_secs()
+        );
+    }
     match (&standing.rests_for, &standing.why) {
         (Some(pause), Some(why)) => {
             format!("nothing is tried at {domain} for {} s more: {why}", pause.as_secs())
@@ -175,13 +181,23 @@ mod tests {
 
     #[test]
     fn what_mail_waits_for_is_a_sentence() {
-        let busy = Standing { busy: 3, limit: 3, waiting: 4, rests_for: None, why: None };
+        let busy =
+            Standing { busy: 3, limit: 3, waiting: 4, rests_for: None, why: None, pace: None };
         let rests = Standing {
             rests_for: Some(Duration::from_secs(25)),
             why: Some("421 slow down".to_owned()),
             ..busy.clone()
         };
+        let paced = Standing {
+            pace: Some(("at most 5 messages go there in 60 s".to_owned(), Duration::from_secs(12))),
+            ..busy.clone()
+        };
         let rows = [
+            (
+                paced,
+                "waits for its turn at b.test: at most 5 messages go there in 60 s; the next one \
+                 goes in 12 s",
+            ),
             (busy, "at b.test 3 of 3 connections are busy, and 4 wait"),
             (rests, "nothing is tried at b.test for 25 s more: 421 slow down"),
         ];

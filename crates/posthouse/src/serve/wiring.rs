@@ -7,12 +7,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use mta::policy::{self, PolicyConfig};
+use mta::rules::{self, TlsRule};
 use mta::{Mta, PrivateTargets, RelayLogin, Route};
 use platform::{ClientTls, Disk, RealDisk, TokioNet};
 use sasl::Password;
 use tracing::warn;
 
-use crate::config::{Config, HostPort, NextHop, Rate, Relay, RelayTls};
+use crate::config::{Config, HostPort, NextHop, OutboundRule, Rate, Relay, RelayTls, Way};
 use crate::engine::Engine;
 use crate::failure::{Failure, of_file};
 
@@ -62,10 +63,16 @@ fn found_at(listening: Vec<SocketAddr>) -> Vec<SocketAddr> {
 /// TLS that proves the smart host. Without certificate authorities it would prove nothing, and
 /// our password would go to anybody; a server that has no smart host needs none.
 fn verified_tls(config: &Config) -> Result<ClientTls, Failure> {
-    let must_prove = config.outbound.relay.as_ref().is_some_and(|relay| match relay.tls {
+    let proved = |relay: &Relay| match relay.tls {
         RelayTls::StartTls => true,
         RelayTls::None => false,
-    });
+    };
+    let by_rule = |rule: &OutboundRule| {
+        rule.tls == Some(TlsRule::Required)
+            || matches!(&rule.way, Some(Way::Relay(relay)) if proved(relay))
+    };
+    let must_prove = config.outbound.relay.as_ref().is_some_and(proved)
+        || config.outbound.rules.iter().any(by_rule);
     match ClientTls::verified(&RealDisk, &[]) {
         Err(error) if must_prove => Err(no_tls(error)),
         Err(_) => ClientTls::opportunistic(&RealDisk, &[]).map_err(no_tls),
@@ -114,6 +121,7 @@ fn settings(config: &Config, listening: Vec<SocketAddr>) -> Result<mta::Config, 
                 .map(|(domain, target)| (domain.clone(), next_hop(target)))
                 .collect(),
             relay,
+            rules: config.outbound.rules.iter().map(rule).collect::<Result<_, _>>()?,
         },
         language: config.notices.language,
         listening,
@@ -162,6 +170,26 @@ fn next_hop(target: &NextHop) -> mta::NextHop {
         NextHop::Lmtp(target) => mta::NextHop::Lmtp(route(target)),
         NextHop::LmtpFile(socket) => mta::NextHop::LmtpFile(socket.clone()),
     }
+}
+
+/// A rule about mail that leaves.
+fn rule(written: &OutboundRule) -> Result<rules::Rule, Failure> {
+    let way = match &written.way {
+        None => None,
+        Some(Way::Mx) => Some(rules::Way::Exchangers),
+        Some(Way::Route(target)) => Some(rules::Way::Route(next_hop(target))),
+        Some(Way::Relay(target)) => Some(rules::Way::Relay(relay(target)?)),
+    };
+    Ok(rules::Rule {
+        name: written.name.clone(),
+        to: written.to.clone(),
+        from: written.from.clone(),
+        way,
+        tls: written.tls,
+        concurrency: written.concurrency.map(|most| usize::try_from(most).unwrap_or(usize::MAX)),
+        rate: written.rate.map(|Rate { count, per }| policy::Rate { count, per }),
+        bind: written.bind.clone(),
+    })
 }
 
 fn route(target: &HostPort) -> Route {

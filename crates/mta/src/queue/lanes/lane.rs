@@ -9,7 +9,9 @@ use std::time::Duration;
 use envelope::EnhancedStatus;
 use tokio::sync::oneshot;
 
+use super::pace::Pace;
 use super::{DEAD_PAUSE, SLOW_DOWN_PAUSE, Turn};
+use crate::reception::policy::Rate;
 
 /// At a time, before we know a destination.
 const AT_FIRST: usize = 2;
@@ -20,6 +22,9 @@ const WAIT_MAX: Duration = Duration::from_secs(2);
 /// Whoever is put off comes again after this time at the soonest and at the latest.
 const PUT_OFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(5 * 60));
 
+/// Whoever waits for a rate comes again after this time at the latest: rates may be changed.
+const PACED_MAX: Duration = Duration::from_secs(60 * 60);
+
 /// How an attempt went, as far as it concerns those that follow.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::queue) enum Went {
@@ -29,6 +34,15 @@ pub(in crate::queue) enum Went {
     SlowDown(String),
     /// None could be reached, or even found.
     Unreached(EnhancedStatus, String),
+}
+
+/// Whether what wants a turn was here before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::queue) enum Came {
+    /// It is new.
+    First,
+    /// It was told to come again, perhaps by this very line.
+    Again,
 }
 
 /// How things are at a destination.
@@ -44,9 +58,11 @@ pub struct Standing {
     pub rests_for: Option<Duration>,
     /// What the last attempt was told that made us rest.
     pub why: Option<String>,
+    /// How many may go in a time, in words, where there is such a limit, and when the next may.
+    pub pace: Option<(String, Duration)>,
 }
 
-/// A domain's line.
+/// A destination's line.
 #[derive(Debug)]
 pub(super) struct Lane {
     busy: usize,
@@ -66,6 +82,7 @@ pub(super) struct Lane {
     /// Each sender's places; the first sender is next.
     waiting: VecDeque<(String, VecDeque<oneshot::Sender<Turn>>)>,
     waiting_count: usize,
+    pace: Option<Pace>,
 }
 
 /// Nobody goes until then.
@@ -78,7 +95,7 @@ struct Rest {
 }
 
 impl Lane {
-    pub(super) fn new(limit_max: usize) -> Self {
+    pub(super) fn new(limit_max: usize, rate: Option<Rate>, rule: Option<&str>) -> Self {
         Self {
             busy: 0,
             limit: AT_FIRST.min(limit_max),
@@ -91,6 +108,7 @@ impl Lane {
             slot: Duration::ZERO,
             waiting: VecDeque::new(),
             waiting_count: 0,
+            pace: rate.map(|rate| Pace::new(rate, rule)),
         }
     }
 
@@ -110,9 +128,16 @@ impl Lane {
     }
 
     /// Whether whoever joins now will have its turn soon.
-    pub(super) fn is_soon(&self, now: Duration) -> bool {
+    pub(super) fn is_soon(&self, now: Duration, came: Came) -> bool {
         if self.rest(now).is_some() {
             return false;
+        }
+        if let Some(pace) = &self.pace {
+            // Whoever was put off has the places up to the last one that was promised.
+            let promised = came == Came::First && self.slot > now;
+            if promised || pace.free_at(self.waiting_count) > now {
+                return false;
+            }
         }
         if self.busy + self.waiting_count < self.limit {
             return true;
@@ -136,6 +161,15 @@ impl Lane {
     /// When whoever cannot wait should come again, and why.
     pub(super) fn put_off(&mut self, now: Duration) -> (Duration, String) {
         let from = self.rest(now).map_or(now, |rest| rest.until);
+        if let Some(pace) = &self.pace {
+            let free_at = pace.free_at(self.waiting_count).max(from);
+            if free_at > now || self.slot > now {
+                let most = now.saturating_add(PACED_MAX);
+                self.slot = free_at.max(self.slot.saturating_add(pace.step())).min(most);
+                let pause = self.slot.saturating_sub(now).max(PUT_OFF.0);
+                return (pause, pace.words().to_owned());
+            }
+        }
         let pause = match self.takes {
             Some(takes) => {
                 self.slot = self.slot.max(from).saturating_add(self.time_for(1, takes));
@@ -170,7 +204,8 @@ impl Lane {
 
     /// Whether somebody waits and may go.
     pub(super) fn can_go(&self, now: Duration) -> bool {
-        self.waiting_count > 0 && self.busy < self.limit && self.rest(now).is_none()
+        let paced = self.pace.as_ref().is_some_and(|pace| pace.free_at(0) > now);
+        self.waiting_count > 0 && self.busy < self.limit && self.rest(now).is_none() && !paced
     }
 
     /// The next who waits: of the sender whose turn it is, who then is the last.
@@ -192,6 +227,9 @@ impl Lane {
     pub(super) fn begin(&mut self, now: Duration) {
         self.moved = now;
         self.busy += 1;
+        if let Some(pace) = &mut self.pace {
+            pace.take(now);
+        }
     }
 
     pub(super) fn end(&mut self) {
@@ -259,6 +297,10 @@ impl Lane {
             waiting: self.waiting_count,
             rests_for: rest.map(|rest| rest.until.saturating_sub(now)),
             why: rest.map(|rest| rest.why.clone()),
+            pace: self
+                .pace
+                .as_ref()
+                .map(|pace| (pace.words().to_owned(), pace.free_at(0).saturating_sub(now))),
         }
     }
 
@@ -273,6 +315,7 @@ impl Lane {
         const MEMORY: Duration = Duration::from_secs(10 * 60);
         let remembered = self.setbacks > 0
             && self.rests.as_ref().is_some_and(|rest| rest.until.saturating_add(MEMORY) > now);
-        !self.is_used() && self.slot <= now && !remembered
+        let paced = self.pace.as_ref().is_some_and(|pace| !pace.is_full(now));
+        !self.is_used() && self.slot <= now && !remembered && !paced
     }
 }
