@@ -93,7 +93,7 @@ impl Outcome {
 }
 
 impl Reception {
-    /// What would happen to a message at this listener.
+    /// What would happen to a message at this listener, which is one for other mail servers.
     ///
     /// Cancel safety: it changes nothing.
     pub async fn explain(self: &Arc<Self>, question: &Question) -> Vec<Step> {
