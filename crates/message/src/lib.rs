@@ -97,6 +97,7 @@ mod resent;
 mod section;
 mod structure;
 pub mod tnef;
+mod trace;
 pub mod transfer;
 mod view;
 mod write;
@@ -133,6 +134,7 @@ pub use crate::resent::{RESENT_BLOCKS_MAX, Resent};
 pub use crate::structure::{
     DEFECTS_MAX, DEPTH_MAX, FIELDS_MAX, HEADER_OCTETS_MAX, PARTS_MAX, Structure,
 };
+pub use crate::trace::{RECEIVED_MAX, Received};
 pub use crate::view::{
     Automation, BaseSubject, BodyParts, Letter, ReplyAddresses, Segment, SegmentKind,
 };
