@@ -183,7 +183,8 @@ qmgr_message_active_limit = 50000
 }
 
 fn services(smtp: SocketAddr) -> String {
-    let mut text = format!("{smtp} inet n - n - - smtpd\n");
+    // One process for each connection of the largest case.
+    let mut text = format!("{smtp} inet n - n - 500 smtpd\n");
     #[rustfmt::skip]
     let internal = [
         "pickup unix n - n 60 1 pickup",
