@@ -20,6 +20,7 @@ mod recipient;
 mod reply;
 mod terms;
 mod transaction;
+mod trusted;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -37,6 +38,7 @@ pub(crate) use self::incoming::LOOKED_AT_OCTETS_MAX;
 pub use self::network::{Network, NetworkError};
 use self::policy::{Check, Policy};
 use self::transaction::Transaction;
+use self::trusted::Introduced;
 use crate::Mta;
 
 /// How much output may gather before it is sent.
@@ -73,6 +75,8 @@ pub struct Reception {
     mta: Arc<Mta>,
     config: ReceptionConfig,
     policy: Arc<Policy>,
+    /// Proxies that tell whose session they pass on.
+    xclient_from: Vec<Network>,
     session: Arc<server::Config>,
 }
 
@@ -82,8 +86,18 @@ impl Reception {
         Self::with_policy(mta, config, Arc::default())
     }
 
-    /// For a listener.
+    /// For a listener that trusts no proxy.
     pub fn with_policy(mta: Arc<Mta>, config: ReceptionConfig, policy: Arc<Policy>) -> Arc<Self> {
+        Self::behind_proxies(mta, config, policy, Vec::new())
+    }
+
+    /// For a listener; proxies in `xclient_from` tell by XCLIENT whose session they pass on.
+    pub fn behind_proxies(
+        mta: Arc<Mta>,
+        config: ReceptionConfig,
+        policy: Arc<Policy>,
+        xclient_from: Vec<Network>,
+    ) -> Arc<Self> {
         let (kind, mechanisms) = match config.service {
             Service::Smtp { .. } => (server::Kind::Mta, Vec::new()),
             Service::Lmtp => (server::Kind::Lmtp, Vec::new()),
@@ -103,7 +117,7 @@ impl Reception {
             offers: terms::offers(&config.service, &mta.config.queue, &policy),
             ..server::Config::default()
         };
-        Arc::new(Self { mta, config, policy, session: Arc::new(session) })
+        Arc::new(Self { mta, config, policy, xclient_from, session: Arc::new(session) })
     }
 
     /// A session with a peer.
@@ -112,8 +126,10 @@ impl Reception {
     }
 
     fn session_for(self: &Arc<Self>, purpose: Purpose, peer: SocketAddr) -> SmtpDrive {
+        let mut session = Session::new(Arc::clone(&self.session));
+        session.trust(self.trust_in(peer.ip().to_canonical()));
         SmtpDrive {
-            session: Session::new(Arc::clone(&self.session)),
+            session,
             reception: Arc::clone(self),
             purpose,
             peer: peer.ip().to_canonical(),
@@ -126,6 +142,7 @@ impl Reception {
             was_listened_to: false,
             send_away: false,
             would_be: None,
+            proxied: Introduced::default(),
         }
     }
 
@@ -167,6 +184,8 @@ pub struct SmtpDrive {
     send_away: bool,
     /// What would have become of a message whose session only explains.
     would_be: Option<String>,
+    /// What a proxy told of its client.
+    proxied: Introduced,
 }
 
 impl SmtpDrive {
@@ -182,6 +201,7 @@ impl SmtpDrive {
             }
             Event::Hello(hello) => {
                 self.transaction = None;
+                let hello = self.introduced(hello);
                 let answer = self.judge_hello(&hello.name);
                 if answer == Answer::Accept {
                     self.hello = Some(hello);
@@ -205,6 +225,11 @@ impl SmtpDrive {
             Event::Recipient(recipient) => {
                 let answer = self.recipient(recipient).await;
                 self.session.answer(answer);
+            }
+            Event::Proxied(client) => self.proxied(*client),
+            Event::QueueStart(node) => {
+                let reply = self.queue_start(&node).await;
+                self.session.answer(reply);
             }
             Event::ContentBegins => {
                 let answer = self.content_begins();

@@ -26,6 +26,7 @@ mod path;
 mod penalty;
 mod rcpt;
 mod requests;
+mod trust;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,6 +37,7 @@ pub use crate::AuthInClear;
 pub use config::{Config, Kind, Tls};
 pub use event::{Answer, Event, Fault, ForwardPath, Hello, Interrupt, Recipient, Sender};
 pub use requests::{Offers, Priorities};
+pub use trust::{Attribute, ProxiedClient, ProxiedProtocol, Trust};
 
 use self::bdat::{Chunk, Unwanted};
 use self::command::{TLS_HELLO, Verb};
@@ -62,6 +64,7 @@ pub struct Session {
     /// Until when messages can be kept back, as it was told.
     hold_until: Option<Moment>,
     logged_in: bool,
+    trust: Trust,
     transaction: Option<Transaction>,
     penalty: Penalty,
     progress: u64,
@@ -96,6 +99,8 @@ enum Question {
     Recipient,
     ContentBegins,
     ContentEnds,
+    Proxied { logged_in: bool },
+    QueueStart,
 }
 
 /// How the client introduced itself.
@@ -136,6 +141,7 @@ impl Session {
             greeting: Greeting::None,
             hold_until: None,
             logged_in: false,
+            trust: Trust::default(),
             transaction: None,
             penalty: Penalty::default(),
             progress: 0,
@@ -186,8 +192,8 @@ impl Session {
         match (question, answer.into()) {
             (Question::Login, answer) => self.answer_login(answer),
             (_, Answer::Challenge(_)) => panic!("a challenge answers AUTH only, not {question:?}"),
-            (Question::ContentEnds, Answer::Accept) => {
-                panic!("the end of content needs a reply that names the message")
+            (Question::ContentEnds | Question::QueueStart, Answer::Accept) => {
+                panic!("{question:?} needs a reply that tells what came of it")
             }
             (_, Answer::Reply(reply)) if !reply.is_positive() => self.refuse(question, reply),
             (_, Answer::Reply(reply)) => self.accept(question, Some(reply)),
@@ -265,7 +271,7 @@ impl Session {
         let penalty = std::mem::take(&mut self.penalty);
         let progress = self.progress.wrapping_add(1);
         let fresh = Self::new(Arc::clone(&self.config));
-        *self = Self { phase, penalty, progress, encrypted: true, ..fresh };
+        *self = Self { phase, penalty, progress, encrypted: true, trust: self.trust, ..fresh };
     }
 
     /// Ends the session from our side, with a 421.
@@ -346,6 +352,8 @@ impl Session {
                 Some(Event::Reset)
             }
             Verb::StartTls => self.start_tls(),
+            Verb::XClient => self.xclient(argument),
+            Verb::Etrn => self.etrn(argument),
             Verb::Quit => {
                 self.close(&Reply::new(221, EnhancedStatus::new(2, 0, 0), "Bye"));
                 Some(Event::Quit)
@@ -414,6 +422,9 @@ impl Session {
                 }
                 Reply::plain(354, "Send the message; end it with a line of one dot")
             }
+            // Its 220 is the new greeting.
+            Question::Proxied { logged_in } => return self.begin_anew(logged_in),
+            Question::QueueStart => said(250, EnhancedStatus::new(2, 0, 0), "Queue started"),
             Question::ContentEnds | Question::Login => {
                 let usual = said(250, EnhancedStatus::new(2, 0, 0), "Ok");
                 self.end_transaction(&reply.unwrap_or(usual));

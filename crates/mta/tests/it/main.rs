@@ -39,4 +39,6 @@ mod sending;
 #[cfg(test)]
 mod support;
 #[cfg(test)]
+mod trusted;
+#[cfg(test)]
 mod waiting;

@@ -126,6 +126,10 @@ pub(crate) struct Client {
 }
 
 impl Client {
+    pub(crate) fn new(drive: SmtpDrive) -> Self {
+        Self { drive }
+    }
+
     /// What comes of a line; nothing is sent when it is empty. `(closed)` at the end.
     pub(crate) async fn say(&mut self, line: &str) -> String {
         if !line.is_empty() {

@@ -24,6 +24,8 @@ pub(crate) struct Listener {
     pub(crate) security: Security,
     /// Who may relay without a login.
     pub(crate) relay_from: Vec<Network>,
+    /// Proxies that tell by XCLIENT whose session they pass on.
+    pub(crate) xclient_from: Vec<Network>,
     /// Load balancers in front of it, who tell by the PROXY protocol who the peer is.
     pub(crate) proxy_from: Vec<Network>,
     /// Where it stands in the file.
@@ -97,6 +99,7 @@ pub(super) struct Written {
     tls: Security,
     relay_from: Option<Spanned<Vec<Spanned<String>>>>,
     proxy_from: Option<Spanned<Vec<Spanned<String>>>>,
+    xclient_from: Option<Spanned<Vec<Spanned<String>>>>,
 }
 
 /// Every protocol that INTERFACES name, whether it exists yet or not.
@@ -176,7 +179,7 @@ fn one(
         None => Vec::new(),
         Some(networks) if protocol == Protocol::Smtp => {
             let networks = networks.get_ref().iter();
-            networks.map(|text| network(text, Key::RelayFrom, source)).collect::<Result<_, _>>()?
+            networks.map(|text| network(text, Key::Relay, source)).collect::<Result<_, _>>()?
         }
         Some(networks) => {
             let who = match protocol {
@@ -195,11 +198,28 @@ fn one(
         }
         Some(networks) => {
             let networks = networks.get_ref().iter();
-            networks.map(|text| network(text, Key::ProxyFrom, source)).collect::<Result<_, _>>()?
+            networks.map(|text| network(text, Key::Proxy, source)).collect::<Result<_, _>>()?
         }
     };
+    let xclient_from = xclient_from(written.xclient_from.as_ref(), protocol, source)?;
     let security = written.tls;
-    Ok((Listener { protocol, bind, security, relay_from, proxy_from, place }, binds))
+    let listener =
+        Listener { protocol, bind, security, relay_from, xclient_from, proxy_from, place };
+    Ok((listener, binds))
+}
+
+fn xclient_from(
+    written: Option<&Spanned<Vec<Spanned<String>>>>,
+    protocol: Protocol,
+    source: &Source<'_>,
+) -> Result<Vec<Network>, Fault> {
+    let Some(networks) = written else { return Ok(Vec::new()) };
+    if !matches!(protocol, Protocol::Smtp | Protocol::Submission) {
+        let what = format!("xclient_from is for smtp and submission, not for {}", protocol.name());
+        return Err(source.fault(networks, what, "remove xclient_from here, or use proxy_from"));
+    }
+    let networks = networks.get_ref().iter();
+    networks.map(|text| network(text, Key::Xclient, source)).collect()
 }
 
 fn protocol(written: &Spanned<WrittenProtocol>, source: &Source<'_>) -> Result<Protocol, Fault> {
@@ -231,19 +251,24 @@ fn address(written: &Spanned<String>, source: &Source<'_>) -> Result<SocketAddr,
 /// A key that names networks.
 #[derive(Clone, Copy)]
 enum Key {
-    RelayFrom,
-    ProxyFrom,
+    Relay,
+    Proxy,
+    Xclient,
 }
 
 impl Key {
     /// What follows when it names everybody, and what to do.
     fn everybody(self, text: &str) -> (String, &'static str) {
         match self {
-            Self::RelayFrom => (
+            Self::Relay => (
                 format!("relay_from = {text:?} lets everybody send through this host"),
                 "name only networks that are yours; others would send spam in your name",
             ),
-            Self::ProxyFrom => (
+            Self::Xclient => (
+                format!("xclient_from = {text:?} lets everybody say that he is somebody else"),
+                "name only your proxies",
+            ),
+            Self::Proxy => (
                 format!("proxy_from = {text:?} lets everybody say that he is somebody else"),
                 "name only your load balancers",
             ),

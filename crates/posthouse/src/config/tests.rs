@@ -268,13 +268,6 @@ fn values_that_cannot_be() {
         "[backup]\ndir = \"b\"\nevery = \"5s\"",
         "[queue]\nexpire = \"five days\"",
         "[recipients]\nsubaddress_separator = \"@\"",
-        "[[listener]]\nprotocol = \"smtp\"\nbind = []\ntls = \"none\"",
-        "[[listener]]\nprotocol = \"smtp\"\nbind = [\"localhost:25\"]\ntls = \"none\"",
-        "[[listener]]\nprotocol = \"smtp\"\nbind = [\"127.0.0.1:25\"]\ntls = \"none\"\nrelay_from = [\"10.0.0.1/8\"]",
-        "[[listener]]\nprotocol = \"smtp\"\nbind = [\"127.0.0.1:25\"]\ntls = \"none\"\nrelay_from = [\"0.0.0.0/0\"]",
-        "[[listener]]\nprotocol = \"smtp\"\nbind = [\"127.0.0.1:25\"]\ntls = \"none\"\nrelay_from = [\"home\"]",
-        "[[listener]]\nprotocol = \"smtp\"\nbind = [\"127.0.0.1:25\"]\ntls = \"none\"\nproxy_from = [\"::/0\"]",
-        "[[listener]]\nprotocol = \"smtp\"\nbind = [\"127.0.0.1:25\"]\ntls = \"none\"\nproxy_from = []",
     ]), @r#"
     "50MB" is not a size (posthouse.toml:4:16): write a whole number with B, KiB, MiB or GiB, as in 50MiB
     "0B" is nothing (posthouse.toml:4:16): write at least one
@@ -296,6 +289,22 @@ fn values_that_cannot_be() {
     every is shorter than a minute (posthouse.toml:5:9): write "1d", or "1h"
     "five days" is not a time (posthouse.toml:4:10): write a whole number with s, m, h, d or w, as in 5m
     subaddress_separator = "@" is not one of +-=_#~ (posthouse.toml:4:24): write "+", or "" if addresses have no details
+    "#);
+}
+
+#[test]
+fn listeners_that_cannot_be() {
+    insta::assert_snapshot!(refusals(&[
+        "[[listener]]\nprotocol = \"smtp\"\nbind = []\ntls = \"none\"",
+        "[[listener]]\nprotocol = \"smtp\"\nbind = [\"localhost:25\"]\ntls = \"none\"",
+        "[[listener]]\nprotocol = \"smtp\"\nbind = [\"127.0.0.1:25\"]\ntls = \"none\"\nrelay_from = [\"10.0.0.1/8\"]",
+        "[[listener]]\nprotocol = \"smtp\"\nbind = [\"127.0.0.1:25\"]\ntls = \"none\"\nrelay_from = [\"0.0.0.0/0\"]",
+        "[[listener]]\nprotocol = \"smtp\"\nbind = [\"127.0.0.1:25\"]\ntls = \"none\"\nrelay_from = [\"home\"]",
+        "[[listener]]\nprotocol = \"smtp\"\nbind = [\"127.0.0.1:25\"]\ntls = \"none\"\nproxy_from = [\"::/0\"]",
+        "[[listener]]\nprotocol = \"smtp\"\nbind = [\"127.0.0.1:25\"]\ntls = \"none\"\nproxy_from = []",
+        "[[listener]]\nprotocol = \"smtp\"\nbind = [\"127.0.0.1:25\"]\ntls = \"none\"\nxclient_from = [\"0.0.0.0/0\"]",
+        "[[listener]]\nprotocol = \"pop3\"\nbind = [\"127.0.0.1:110\"]\ntls = \"none\"\nxclient_from = [\"10.0.0.0/8\"]",
+    ]), @r#"
     this listener has no address (posthouse.toml:5:8): name at least one address with its port, such as "127.0.0.1:2525"
     "localhost:25" is not an address with a port (posthouse.toml:5:9): write it as "127.0.0.1:2525" or "[::1]:2525"; names are not looked up
     "10.0.0.1/8" is not a network: it has bits behind its prefix; its network is 10.0.0.0/8 (posthouse.toml:7:15): write "10.0.0.0/8"
@@ -303,6 +312,8 @@ fn values_that_cannot_be() {
     "home" is not a network: it is not an address with a prefix length (posthouse.toml:7:15): write it as "192.0.2.0/24"
     proxy_from = "::/0" lets everybody say that he is somebody else (posthouse.toml:7:15): name only your load balancers
     proxy_from names no proxy (posthouse.toml:7:14): name its network, or remove proxy_from
+    xclient_from = "0.0.0.0/0" lets everybody say that he is somebody else (posthouse.toml:7:17): name only your proxies
+    xclient_from is for smtp and submission, not for pop3 (posthouse.toml:7:16): remove xclient_from here, or use proxy_from
     "#);
 }
 

@@ -140,7 +140,8 @@ fn reception(
             false => AuthInClear::Refused,
         },
     };
-    Ok(Reception::with_policy(mta, settings, policy))
+    let proxies = networks(config, "xclient_from", &listener.xclient_from)?;
+    Ok(Reception::behind_proxies(mta, settings, policy, proxies))
 }
 
 fn networks(

@@ -26,12 +26,14 @@ pub(super) enum Verb {
     Help,
     StartTls,
     Auth,
+    XClient,
+    Etrn,
     /// A verb of HTTP: somebody has a browser send mail for him.
     Foreign,
 }
 
 /// Every verb as it is written.
-const VERBS: [(&str, Verb); 24] = [
+const VERBS: [(&str, Verb); 26] = [
     ("HELO", Verb::Helo),
     ("EHLO", Verb::Ehlo),
     ("LHLO", Verb::Lhlo),
@@ -47,6 +49,8 @@ const VERBS: [(&str, Verb); 24] = [
     ("HELP", Verb::Help),
     ("STARTTLS", Verb::StartTls),
     ("AUTH", Verb::Auth),
+    ("XCLIENT", Verb::XClient),
+    ("ETRN", Verb::Etrn),
     ("GET", Verb::Foreign),
     ("HEAD", Verb::Foreign),
     ("POST", Verb::Foreign),

@@ -5,10 +5,11 @@
 //! Not here: when which event comes (`server::Session::poll`).
 
 use envelope::{
-    Address, BodyType, EnhancedStatus, EnvelopeId, Moment, Notify, OriginalRecipient, Requests,
-    Return, ReversePath,
+    Address, BodyType, Domain, EnhancedStatus, EnvelopeId, Moment, Notify, OriginalRecipient,
+    Requests, Return, ReversePath,
 };
 
+use super::trust::ProxiedClient;
 use crate::reply::Reply;
 
 /// What a session gives out. Those marked *asks* wait for [`Session::answer`](super::Session::answer);
@@ -45,6 +46,11 @@ pub enum Event {
         /// Why the message was refused.
         fault: Option<Fault>,
     },
+    /// *Asks*: XCLIENT. With `Accept` all that was known of the client is void, and
+    /// [`Connect`](Self::Connect) follows; below 400 a reply is not sent.
+    Proxied(Box<ProxiedClient>),
+    /// *Asks*: ETRN for a domain; the reply must be given by the caller.
+    QueueStart(Domain),
     /// RSET: whatever transaction was open is gone.
     Reset,
     /// STARTTLS: 220 is in the output. Send the output, shake hands,

@@ -46,6 +46,7 @@ impl Session {
             let recipients = self.config.recipients_max;
             text.push_str(&format!("\nLIMITS RCPTMAX={recipients}"));
             self.tell_offers(&mut text);
+            text.push_str(&self.trusted_keywords());
             text.push_str("\nHELP");
         }
         Reply::plain(250, text)

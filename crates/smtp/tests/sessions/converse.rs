@@ -154,6 +154,11 @@ impl Peer {
             }
             Event::Hello(_) => Some(Answer::AcceptAt(NOW.parse().expect("a moment"))),
             Event::Connect | Event::ContentBegins => Some(Answer::Accept),
+            Event::QueueStart(node) => {
+                let text = format!("Queue for {node} started");
+                Some(Answer::Reply(Reply::new(250, EnhancedStatus::new(2, 0, 0), text)))
+            }
+            Event::Proxied(_) => Some(Answer::Accept),
             _ => None,
         }
     }

@@ -12,4 +12,5 @@ mod dialogs;
 mod framing;
 mod linear;
 mod lmtp;
+mod trust;
 mod vectors;
