@@ -16,6 +16,7 @@ use zeroize::Zeroizing;
 
 pub mod client;
 mod command;
+pub mod fuzz;
 mod line;
 pub mod server;
 

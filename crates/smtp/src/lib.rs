@@ -17,6 +17,7 @@
 //! who may send to whom (crate `mta`).
 
 pub mod client;
+pub mod fuzz;
 pub mod limits;
 pub mod server;
 
