@@ -224,6 +224,9 @@ pub(crate) fn steer(batch: &mut Batch<'_>, steer: &Steer) -> Result<Vec<u32>, St
         let leased = batch.leases.until(id, recipient.number).is_some();
         let Some((state, due)) = steered(recipient, steer, leased) else { continue };
         // RFC 4865 §4.2: not before its release.
+        if steer.action == SteerAction::Retry && held_until.is_some() {
+            continue;
+        }
         let due = due.map(|due| held_until.map_or(due, |release| release.max(due)));
         batch
             .database

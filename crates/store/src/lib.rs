@@ -126,8 +126,8 @@ pub trait Store: Send + Sync + Debug + 'static {
 
     /// Hold, release, retry now or cancel; the recipients that it changed, with an event for
     /// each. Cancelling settles them. Left alone are those that are settled already, held ones
-    /// on retry, and on cancelling those that somebody leases: they are being tried right now.
-    /// Nothing that its sender wants kept back is due before its release.
+    /// and those before their release on retry, and on cancelling those that somebody leases: they
+    /// are being tried right now. Nothing that its sender wants kept back is due before its release.
     fn steer(&self, steer: Steer) -> Pending<'_, Vec<u32>>;
 
     /// Submissions with recipients that are not settled yet (or all), oldest first; with a limit

@@ -211,6 +211,19 @@ async fn what_the_header_says_of_tls_is_kept() {
     }
 }
 
+#[tokio::test]
+async fn whose_author_does_not_require_tls_reaches_servers_with_broken_tls() {
+    let ehlo = "250-peer.test\r\n250 STARTTLS";
+    let (a, peer) = with_peer(&[on("EHLO", ehlo), on("STARTTLS", "220 go")]).await;
+    let mut author = a.author("ada@a.test").await;
+    let letter = format!("TLS-Required: No\r\n{LETTER}");
+    let id = author.submit("MAIL FROM:<ada@a.test>", &["<bob@b.test>"], &letter).await.unwrap();
+    let view = a.wait_for(id, &[Accepted]).await;
+    assert_eq!(view.summary.terms.tls, TlsWish::Optional);
+    assert_eq!(peer.times("STARTTLS"), 1, "RFC 8689 §4.2.2: it is tried where it is offered");
+    assert_eq!(peer.times("content: "), 1, "RFC 8689 §4.2.2: and does not fail without");
+}
+
 /// A system, and one server that all of b.test goes to.
 async fn with_peer(rules: &[Rule]) -> (System, Peer) {
     let peer = Peer::start("127.0.0.1:0".parse().unwrap(), rules).await;

@@ -86,17 +86,17 @@ pub(super) fn nothing_is_due_before_its_release(harness: &mut dyn Harness) -> He
     world.accept(letter)?;
     let steer = |action, at| {
         let steer = Steer { submission: id, recipient: None, action, at: after(at) };
-        good("steering", world.store.steer(steer))
+        good("steering", world.store.steer(steer)).map(|changed| changed.len())
     };
     let due = || world.recipient(id, 0).map(|view| view.due);
-    steer(SteerAction::Retry, 1000)?;
+    same("those who are tried now", &steer(SteerAction::Retry, 1000)?, &0)?;
     same("the time after a retry", &due()?, &Some(release.at))?;
     steer(SteerAction::Hold, 2000)?;
     same("the time while it is held", &due()?, &None)?;
     steer(SteerAction::Release, 3000)?;
     same("the time after that", &due()?, &Some(release.at))?;
     same("its state", &world.states(id)?, &vec![RecipientState::Queued])?;
-    steer(SteerAction::Retry, 3 * DAY)?;
+    same("those who are tried then", &steer(SteerAction::Retry, 3 * DAY)?, &1)?;
     same("the time when it was released", &due()?, &Some(after(3 * DAY)))?;
     steer(SteerAction::Retry, -2 * DAY)?;
     same("the time once the clock is right again", &due()?, &Some(after(-2 * DAY)))
