@@ -29,6 +29,8 @@ pub use self::write::Writer;
 const LINE_OCTETS_MAX: usize = 64 * 1024;
 
 /// A message of an mbox file.
+///
+/// Example: [`Reader`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
     /// Which one it is, counted from 1.
@@ -45,6 +47,8 @@ pub struct Entry {
 }
 
 /// What mail readers note of a message in the fields Status, X-Status and X-Keywords.
+///
+/// Example: [`Writer`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Marks {
     /// It was read.
@@ -62,6 +66,8 @@ pub struct Marks {
 }
 
 /// Something of an mbox file.
+///
+/// Example: [`Reader`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Found {
     /// A whole message.
@@ -71,6 +77,8 @@ pub enum Found {
 }
 
 /// Something of an mbox file that is no whole message.
+///
+/// Example: [`Reader`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Damage {
     /// The message's number, counted from 1; 0 is before the first one.
@@ -82,6 +90,8 @@ pub struct Damage {
 }
 
 /// What is wrong with a part of an mbox file.
+///
+/// Example: [`Reader`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Reason {
     /// There are octets before the first `From ` line.
@@ -99,6 +109,15 @@ pub enum Reason {
 }
 
 /// Reads an mbox file, message by message; each takes the memory that it needs itself.
+///
+/// ```
+/// use message::mbox::{Found, Reader, Reason};
+/// let file = b"lost\nFrom a@b Thu Jan  1 00:00:10 1970\nSubject: x\n\nHi\n\n";
+/// let found: Vec<Found> = Reader::new(&file[..], 1_000_000).collect::<Result<_, _>>().unwrap();
+/// let [Found::Damaged(damage), Found::Message(entry)] = found.as_slice() else { panic!() };
+/// assert_eq!((damage.reason, damage.at), (Reason::NoFromLine, 0));
+/// assert_eq!((entry.number, entry.content.as_slice()), (1, &b"Subject: x\r\n\r\nHi\r\n"[..]));
+/// ```
 #[derive(Debug)]
 pub struct Reader<R> {
     input: R,
