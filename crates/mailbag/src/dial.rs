@@ -222,6 +222,8 @@ impl Link {
             cipher: facts.cipher.clone(),
             verified: (facts.verified == Verified::WebPki).then(|| "webpki".to_owned()),
             certificate: facts.certificate.as_ref().map(|shown| shown.subject.clone()),
+            unverified: facts.unverified.clone(),
+            shown: None,
         })
     }
 

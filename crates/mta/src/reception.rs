@@ -31,7 +31,7 @@ use platform::{Drive, Interrupt, Next, TlsFacts};
 use sasl::Mechanism;
 use smtp::Reply;
 use smtp::server::{self, Answer, Event, Session};
-use store::TlsRecord;
+use store::{CertificateRecord, TlsRecord, UnixMillis};
 use tracing::{debug, info, warn};
 
 pub(crate) use self::incoming::LOOKED_AT_OCTETS_MAX;
@@ -386,5 +386,12 @@ pub(crate) fn tls_record(facts: &TlsFacts) -> TlsRecord {
             _ => None,
         },
         certificate: facts.certificate.as_ref().map(|certificate| certificate.subject.clone()),
+        unverified: facts.unverified.clone(),
+        shown: facts.certificate.as_ref().map(|certificate| CertificateRecord {
+            fingerprint: certificate.fingerprint.clone(),
+            issuer: certificate.issuer.clone(),
+            names: certificate.names.clone(),
+            expires: certificate.expires.map(|expires| UnixMillis(expires.millis())),
+        }),
     }
 }

@@ -116,6 +116,8 @@ mod tests {
             cipher: "TLS_AES_256_GCM_SHA384".to_owned(),
             verified: None,
             certificate: None,
+            unverified: None,
+            shown: None,
         };
         let id = "01ARZ3NDEKTSV4RRFFQ69G5FAV".parse().unwrap();
         let by = Domain::parse("mx.example.org").unwrap();

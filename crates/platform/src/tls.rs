@@ -48,6 +48,8 @@ pub struct TlsFacts {
     pub certificate: Option<PeerCertificate>,
     /// What proves that the server is the one asked for; for clients only.
     pub verified: Verified,
+    /// Why nothing does; for clients that take anybody.
+    pub unverified: Option<String>,
 }
 
 /// The certificate that the server showed.
@@ -57,6 +59,12 @@ pub struct PeerCertificate {
     pub subject: String,
     /// SHA-256 of the certificate, in lower-case hexadecimal.
     pub fingerprint: String,
+    /// Who issued it, as text like the subject.
+    pub issuer: String,
+    /// The host names that it is for, at most twenty.
+    pub names: Vec<String>,
+    /// When it ends; `None`: it cannot be read.
+    pub expires: Option<Timestamp>,
 }
 
 /// What proves that a server is the one asked for.

@@ -54,9 +54,9 @@ pub use mailbox::{
 pub use queue::{Due, DueRecipient, QueueFilter, Steer, SteerAction};
 pub use search::{RecipientPattern, Search, SenderPattern, StatePattern};
 pub use submission::{
-    Accept, Accepted, Attempt, Delivery, Finish, LocalDelivery, NewFate, NewRecipient, Origin,
-    OriginKind, Outcome, RecipientState, RecipientView, RemoteReply, SubmissionKey, SubmissionView,
-    Summary, TlsRecord,
+    Accept, Accepted, Attempt, CertificateRecord, Delivery, Finish, LocalDelivery, NewFate,
+    NewRecipient, Origin, OriginKind, Outcome, RecipientState, RecipientView, RemoteReply,
+    SubmissionKey, SubmissionView, Summary, TlsRecord,
 };
 pub use terms::{Deadline, Release, Terms, TlsWish, URGENCY_LEAD};
 pub use verify::{Counters, Finding, Repair, VerifyReport};

@@ -82,6 +82,25 @@ pub struct TlsRecord {
     pub verified: Option<String>,
     /// The peer certificate's subject, where there was one.
     pub certificate: Option<String>,
+    /// Why the certificate was not verified, where that was tried.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unverified: Option<String>,
+    /// More of the certificate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shown: Option<CertificateRecord>,
+}
+
+/// What is kept of a server's certificate beside its subject.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CertificateRecord {
+    /// SHA-256 of it, in lower-case hexadecimal.
+    pub fingerprint: String,
+    /// Who issued it.
+    pub issuer: String,
+    /// The host names that it is for.
+    pub names: Vec<String>,
+    /// When it ends.
+    pub expires: Option<UnixMillis>,
 }
 
 /// A message to take responsibility for.

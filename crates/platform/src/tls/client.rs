@@ -76,15 +76,20 @@ impl ClientTls {
     }
 
     /// What proves, after a handshake, that the server is `name`.
-    pub(super) fn proof(&self, chain: &[CertificateDer<'_>], name: &ServerName<'_>) -> Verified {
+    /// The error says why nothing does.
+    pub(super) fn proof(
+        &self,
+        chain: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+    ) -> Result<Verified, String> {
         match (&self.trust, chain) {
-            (Trust::Verified, _) => Verified::WebPki,
-            (Trust::Noted(Some(verifier)), [first, rest @ ..])
-                if verifier.verify_server_cert(first, rest, name, &[], UnixTime::now()).is_ok() =>
-            {
-                Verified::WebPki
-            }
-            (Trust::Noted(_), _) => Verified::No,
+            (Trust::Verified, _) => Ok(Verified::WebPki),
+            (Trust::Noted(Some(verifier)), [first, rest @ ..]) => verifier
+                .verify_server_cert(first, rest, name, &[], UnixTime::now())
+                .map(|_| Verified::WebPki)
+                .map_err(|error| error.to_string()),
+            (Trust::Noted(None), _) => Err("we know no certificate authorities".to_owned()),
+            (Trust::Noted(_), []) => Err("it showed no certificate".to_owned()),
         }
     }
 }

@@ -1,6 +1,5 @@
 //! The handshake, for both sides.
 
-use std::borrow::Cow;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -12,12 +11,15 @@ use rustls::{CommonState, ProtocolVersion};
 use sha2::{Digest, Sha256};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
-use x509_parser::prelude::{FromDer, X509Certificate};
+use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 
-use super::{ClientTls, PeerCertificate, ServerTls, TlsError, TlsFacts};
+use super::{ClientTls, PeerCertificate, ServerTls, TlsError, TlsFacts, Verified};
+use crate::clock::Timestamp;
 use crate::clock::{Clock, TimedOut, within};
 use crate::net::{Stream, linger};
 
+/// Most host names that we keep of a certificate: some have hundreds.
+const NAMES_MAX: usize = 20;
 /// Longest text that we keep of a certificate's subject, in characters.
 const SUBJECT_CHARACTERS_MAX: usize = 256;
 
@@ -111,10 +113,15 @@ async fn connect(
     let stream = connect.await.map_err(Failed::handshake)?;
     let (_, connection) = stream.get_ref();
     let chain = connection.peer_certificates().unwrap_or_default();
+    let (verified, unverified) = match tls.proof(chain, &name) {
+        Ok(verified) => (verified, None),
+        Err(why) => (Verified::No, Some(printable(&why))),
+    };
     let facts = TlsFacts {
         server_name,
         certificate: chain.first().map(|first| peer_certificate(first)),
-        verified: tls.proof(chain, &name),
+        verified,
+        unverified,
         ..negotiated(connection)
     };
     Ok((TlsStream::from(stream), facts))
@@ -152,16 +159,39 @@ fn negotiated(connection: &CommonState) -> TlsFacts {
 }
 
 fn peer_certificate(certificate: &[u8]) -> PeerCertificate {
-    let subject = match X509Certificate::from_der(certificate) {
-        Ok((_, parsed)) => Cow::Owned(parsed.subject().to_string()),
-        Err(_) => Cow::Borrowed("?"),
-    };
-    let printable = |c: char| if c.is_control() { '?' } else { c };
     let digest = Sha256::digest(certificate);
+    let fingerprint = digest.iter().map(|octet| format!("{octet:02x}")).collect();
+    let Ok((_, parsed)) = X509Certificate::from_der(certificate) else {
+        let unknown = || "?".to_owned();
+        return PeerCertificate {
+            subject: unknown(),
+            fingerprint,
+            issuer: unknown(),
+            names: Vec::new(),
+            expires: None,
+        };
+    };
+    let names = match parsed.subject_alternative_name() {
+        Ok(Some(extension)) => extension.value.general_names.as_slice(),
+        _ => &[],
+    };
+    let host = |name: &GeneralName<'_>| match name {
+        GeneralName::DNSName(name) => Some(printable(name)),
+        _ => None,
+    };
     PeerCertificate {
-        subject: subject.chars().take(SUBJECT_CHARACTERS_MAX).map(printable).collect(),
-        fingerprint: digest.iter().map(|octet| format!("{octet:02x}")).collect(),
+        subject: printable(&parsed.subject().to_string()),
+        fingerprint,
+        issuer: printable(&parsed.issuer().to_string()),
+        names: names.iter().filter_map(host).take(NAMES_MAX).collect(),
+        expires: Some(Timestamp::from_seconds(parsed.validity().not_after.timestamp())),
     }
+}
+
+/// Text of a peer as we keep it.
+fn printable(text: &str) -> String {
+    let printable = |c: char| if c.is_control() { '?' } else { c };
+    text.chars().take(SUBJECT_CHARACTERS_MAX).map(printable).collect()
 }
 
 /// The error of rustls inside of the one that Tokio's wrapper gives.

@@ -76,6 +76,9 @@ async fn what_came_before_tls_is_dropped() {
     let certificate = facts.certificate.unwrap();
     assert_eq!(certificate.subject, "CN=mx.example.org");
     assert_eq!(certificate.fingerprint.len(), 64);
+    assert!(certificate.names.iter().any(|name| name == "mx.example.org"), "{certificate:?}");
+    assert!(!certificate.issuer.is_empty() && certificate.expires.is_some(), "{certificate:?}");
+    assert_eq!(facts.unverified, None);
 }
 
 /// Clear text instead of a handshake, from the start or behind STARTTLS.
@@ -207,6 +210,7 @@ async fn clients_verify_as_they_are_told() {
         let strangers = ClientTls::opportunistic(&RealDisk, &[]).unwrap();
         let (_, facts) = enter(client, &strangers, name).await.unwrap();
         assert_eq!(facts.verified, Verified::No, "{why}");
+        assert!(facts.unverified.is_some(), "{why}");
     }
 }
 

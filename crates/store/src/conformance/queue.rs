@@ -10,9 +10,9 @@ use super::world::{
     Held, START, World, address, bad, content, ensure, good, not_found, refused, same,
 };
 use crate::{
-    Accept, AccountId, Attempt, Due, Finish, Happening, NewEvent, NewFate, NewRecipient, Origin,
-    OriginKind, Outcome, QueueFilter, RecipientState, RemoteReply, Repair, Steer, SteerAction,
-    SubmissionId, SubmissionKey, TlsRecord, UnixMillis,
+    Accept, AccountId, Attempt, CertificateRecord, Due, Finish, Happening, NewEvent, NewFate,
+    NewRecipient, Origin, OriginKind, Outcome, QueueFilter, RecipientState, RemoteReply, Repair,
+    Steer, SteerAction, SubmissionId, SubmissionKey, TlsRecord, UnixMillis,
 };
 
 pub(super) fn after(milliseconds: i64) -> UnixMillis {
@@ -96,7 +96,14 @@ fn tls() -> TlsRecord {
         version: "TLSv1.3".to_owned(),
         cipher: "TLS13_AES_256_GCM_SHA384".to_owned(),
         verified: Some("webpki".to_owned()),
-        certificate: None,
+        certificate: Some("CN=mx.example.net".to_owned()),
+        unverified: Some("expired".to_owned()),
+        shown: Some(CertificateRecord {
+            fingerprint: "00ff".to_owned(),
+            issuer: "CN=a".to_owned(),
+            names: vec!["mx.example.net".to_owned()],
+            expires: Some(after(7)),
+        }),
     }
 }
 

@@ -3,10 +3,10 @@
 //! Standards: RFC 3848 (transmission types), RFC 3464 §2.3.3 (actions).
 //! Not here: events themselves (crate `store`).
 
-use store::{Happening, TlsRecord};
+use store::{CertificateRecord, Happening, TlsRecord};
 
 use crate::cli::output::Style;
-use crate::control::reply_line;
+use crate::control::{reply_line, time};
 
 /// How an event stands out, its name, and what it tells beside its reason.
 pub(super) fn of(happening: &Happening) -> (Style, &'static str, String) {
@@ -61,7 +61,7 @@ fn details(happening: &Happening) -> String {
         Happening::Accepted { host, reply } => format!("{host} said {}", reply_line(reply)),
         Happening::Deferred { until, reply } => {
             let reply = reply.as_ref().map(|reply| format!(", {}", reply_line(reply)));
-            format!("until {}{}", crate::control::time(*until), reply.unwrap_or_default())
+            format!("until {}{}", time(*until), reply.unwrap_or_default())
         }
         Happening::Failed { reply } => reply.as_ref().map(reply_line).unwrap_or_default(),
         Happening::Noticed { kind, notice, to } => format!("{kind} notice {notice} to {to}"),
@@ -93,10 +93,16 @@ fn received(happening: &Happening) -> String {
 
 /// How a connection was protected.
 pub(super) fn tls(record: &TlsRecord) -> String {
-    let TlsRecord { version, cipher, verified, .. } = record;
-    let verified = match verified {
-        Some(how) => format!(", certificate verified ({how})"),
-        None => String::new(),
+    let TlsRecord { version, cipher, verified, unverified, shown, .. } = record;
+    let verified = match (verified, unverified) {
+        (Some(how), _) => format!(", certificate verified ({how})"),
+        (None, Some(why)) => format!(", certificate not verified ({why})"),
+        (None, None) => String::new(),
     };
-    format!("{version} {cipher}{verified}")
+    let shown = shown.as_ref().map(|CertificateRecord { fingerprint, issuer, names, expires }| {
+        let names = names.join(" ");
+        let until = expires.map(|at| format!(", until {}", time(at)));
+        format!(", for {names} by {issuer}{}, SHA-256 {fingerprint}", until.unwrap_or_default())
+    });
+    format!("{version} {cipher}{verified}{}", shown.unwrap_or_default())
 }
