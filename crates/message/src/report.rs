@@ -214,6 +214,8 @@ impl Reach {
 ///     reporting_mta: "mx.example.org".to_owned(),
 ///     envelope_id: None,
 ///     arrival_date: Some(now),
+///     deliver_by_date: None,
+///     future_release_request: None,
 ///     recipients: vec![ReportRecipient {
 ///         original_recipient: None,
 ///         final_recipient: "bob@example.org".to_owned(),
