@@ -178,6 +178,71 @@ fn cannot_run() -> bool {
     lacks(&wanted) || lacks_root()
 }
 
+impl Internet {
+    /// Addresses and a header in UTF-8, from us to there.
+    fn send_utf8(&self, to: &str, content: &[u8]) {
+        self.network.inside(|| {
+            let mut dialog = self.server.dial("submission/none");
+            dialog.say("EHLO client.test", 250);
+            dialog.login("ada@home.test", e2e::PASSWORD);
+            dialog.say("MAIL FROM:<ada@home.test> BODY=8BITMIME SMTPUTF8", 250);
+            dialog.say(&format!("RCPT TO:<{to}>"), 250);
+            dialog.content(content, 250);
+        });
+    }
+}
+
+/// With a NUL in a line of its body.
+fn with_nul(to: &str) -> Vec<u8> {
+    let head = header("ada@home.test", to, "a NUL within");
+    [head.as_slice(), b"\r\nbefore\0behind\r\n\0\r\n"].concat()
+}
+
+#[test]
+fn exim_gets_addresses_in_utf8_as_they_are() {
+    if cannot_run() {
+        return;
+    }
+    let internet = Internet::new(Make::Exim);
+    let sent = plain("ada@home.test", "b\u{f6}b@away.test", "gr\u{fc}\u{df}e");
+    internet.send_utf8("b\u{f6}b@away.test", &sent);
+    let mail = internet.neighbour.await_mail(1);
+    assert_same_below_trace(mail.first().expect("one"), &with_lf(&sent));
+    internet.assert_counts(0, 1);
+}
+
+#[test]
+fn opensmtpd_takes_no_addresses_in_utf8_and_their_author_hears_so() {
+    if cannot_run() {
+        return;
+    }
+    let internet = Internet::new(Make::OpenSmtpd);
+    let sent = plain("ada@home.test", "b\u{f6}b@away.test", "gr\u{fc}\u{df}e");
+    internet.send_utf8("b\u{f6}b@away.test", &sent);
+    let notices = internet.await_messages("ada@home.test", 1);
+    let notice = String::from_utf8_lossy(notices.first().expect("one")).into_owned();
+    assert!(notice.contains("Status: 5.6.7"), "RFC 6531 §3.6: {notice}");
+    assert_eq!(internet.neighbour.mail().len(), 0, "{}", internet.neighbour.log());
+}
+
+#[test]
+fn a_nul_changes_nothing_on_its_way_through_exim() {
+    if cannot_run() {
+        return;
+    }
+    let internet = Internet::new(Make::Exim);
+    let sent = with_nul("bob@home.test");
+    let codes = internet.give(internet.neighbour.smtp(), "bob@home.test", &stuffed(&sent));
+    assert_eq!(codes, [250, 221], "{}", internet.neighbour.log());
+    let messages = internet.await_messages("bob@home.test", 1);
+    assert_same_below_trace(messages.first().expect("one"), &sent);
+    let sent = with_nul("eve@away.test");
+    internet.submit("eve@away.test", &sent);
+    let mail = internet.neighbour.await_mail(1);
+    assert_same_below_trace(mail.first().expect("one"), &with_lf(&sent));
+    internet.assert_counts(1, 1);
+}
+
 #[test]
 fn exim_and_we_exchange_odd_letters_octet_for_octet() {
     if !cannot_run() {
