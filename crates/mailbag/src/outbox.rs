@@ -281,12 +281,9 @@ async fn mark_handing_over(
         .of(number)
     };
     let finish = Finish {
-        submission: summary.id,
-        at,
         outcomes: outcomes.collect(),
-        attempts: Vec::new(),
         events: numbers.map(event).collect(),
-        notices: Vec::new(),
+        ..Finish::of(summary.id, at)
     };
     local.store().finish(finish).await
 }
@@ -321,14 +318,14 @@ async fn write_fates(
                 (happening, reason.to_owned(), Some(reply))
             }
             Fate::Refused(reply) => {
-                let happening = Happening::Failed { reply: Some(reply.clone()) };
+                let happening = Happening::failed(Some(reply.clone()));
                 (happening, "the server refused it".to_owned(), Some(reply))
             }
-            Fate::Impossible { reason } => (Happening::Failed { reply: None }, reason, None),
+            Fate::Impossible { reason } => (Happening::failed(None), reason, None),
             Fate::Unknown { reason } => (Happening::Held, reason, None),
             Fate::Deferred { reply, reason } => {
                 let until = due.unwrap_or(at);
-                (Happening::Deferred { until, reply: reply.clone() }, reason, reply)
+                (Happening::deferred(until, reply.clone()), reason, reply)
             }
         };
         events.push(NewEvent::new(at, happening, reason).of(*number));
@@ -340,10 +337,7 @@ async fn write_fates(
     }
     let submission = summary.id;
     let attempts = vec![attempt];
-    local
-        .store()
-        .finish(Finish { submission, at, outcomes, attempts, events, notices: Vec::new() })
-        .await
+    local.store().finish(Finish { outcomes, attempts, events, ..Finish::of(submission, at) }).await
 }
 
 /// What cannot be sent for days will not be.
@@ -374,7 +368,7 @@ async fn put_off(
     let mut events = Vec::new();
     for recipient in summary.recipients.iter().filter(|to| due.contains(&to.number)) {
         let until = next_try(at, recipient.attempts);
-        let deferred = Happening::Deferred { until, reply: None };
+        let deferred = Happening::deferred(until, None);
         events.push(NewEvent::new(at, deferred, reason.clone()).of(recipient.number));
         outcomes.push(Outcome {
             due: Some(until),
@@ -384,8 +378,7 @@ async fn put_off(
         });
     }
     let submission = summary.id;
-    let (attempts, notices) = (Vec::new(), Vec::new());
-    local.store().finish(Finish { submission, at, outcomes, attempts, events, notices }).await
+    local.store().finish(Finish { outcomes, events, ..Finish::of(submission, at) }).await
 }
 
 fn outcome(recipient: u32, state: RecipientState) -> Outcome {

@@ -186,9 +186,8 @@ pub async fn settle(local: &LocalStore, told: Told, report: Accept) -> Result<()
         let happening = Happening::Reported { action, by, text: one.text };
         events.push(NewEvent::new(at, happening, "a delivery report came").of(one.number));
     }
-    let attempts = Vec::new();
     let notices = vec![report];
-    local.store().finish(Finish { submission, at, outcomes, attempts, events, notices }).await
+    local.store().finish(Finish { outcomes, events, notices, ..Finish::of(submission, at) }).await
 }
 
 #[cfg(test)]
@@ -213,6 +212,7 @@ mod tests {
             host: None,
             reply: None,
             delay_told: false,
+            route: None,
         }
     }
 

@@ -152,7 +152,7 @@ fn news(event: &NewEvent) -> Option<LastNews> {
             words: Some(spoken(reply)),
             ..LastNews::default()
         }),
-        Happening::Deferred { reply, .. } | Happening::Failed { reply } => Some(LastNews {
+        Happening::Deferred { reply, .. } | Happening::Failed { reply, .. } => Some(LastNews {
             words: reply.as_ref().map(spoken),
             trouble: trouble(),
             ..LastNews::default()

@@ -114,7 +114,7 @@ pub(crate) fn accept_one(
     let planned = plan(batch, &mut accept, body.octets())?;
     let octets = body.octets();
     let (message, place, blake3) = place(batch, body)?;
-    let open = accept.recipients.iter().filter(|new| matches!(new.fate, NewFate::Queue { .. }));
+    let open = accept.recipients.iter().filter(|new| !matches!(new.fate, NewFate::Deliver(_)));
     let open = open.count();
     let refs = planned.len().saturating_add(usize::from(open > 0));
     let writing = sql("write a message");
@@ -174,7 +174,7 @@ fn plan(
     let mut planned = Vec::new();
     let recipients = accept.recipients.iter_mut().filter_map(|new| match &mut new.fate {
         NewFate::Deliver(delivery) => Some(delivery),
-        NewFate::Queue { .. } => None,
+        NewFate::Queue { .. } | NewFate::Hold => None,
     });
     let own = recipients.map(|delivery| (Counted::Once, delivery));
     let copies = accept.copies.iter_mut().map(|copy| (Counted::EachTime, copy));
@@ -307,6 +307,10 @@ fn insert_recipients(batch: &Batch<'_>, accept: &Accept) -> Result<(), StoreErro
                 let line = turns::line(of_sender, new.recipient.address.domain());
                 batch.turns.lower(line, (due, accept.id, number));
                 (RecipientState::Queued, Some(due.0), line)
+            }
+            NewFate::Hold => {
+                let line = turns::line(of_sender, new.recipient.address.domain());
+                (RecipientState::Held, None, line)
             }
         };
         insert

@@ -66,6 +66,7 @@ impl Remembered {
 #[derive(Debug, Default)]
 pub(crate) struct News {
     pub(crate) directory: Fact,
+    pub(crate) orders: Fact,
     pub(crate) queue: Fact,
     pub(crate) accounts: BTreeMap<AccountId, Modseq>,
     pub(crate) submissions: Vec<SubmissionId>,
@@ -550,6 +551,9 @@ impl News {
     fn add(&mut self, newer: Self) {
         if newer.directory == Fact::Yes {
             self.directory = Fact::Yes;
+        }
+        if newer.orders == Fact::Yes {
+            self.orders = Fact::Yes;
         }
         if newer.queue == Fact::Yes {
             self.queue = Fact::Yes;

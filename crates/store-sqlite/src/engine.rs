@@ -12,7 +12,8 @@ use store::{
     Change, Changes, Content, Counters, Credential, DomainRelay, DomainRow, Due, Entry, Finish,
     FlagChange, Mailbox, MailboxId, MessageId, Modseq, NewAccount, NewEvent, NewMailbox, Note,
     Pending, QueueFilter, Repair, SEEN_MAX, Search, Seen, Spool, Steer, Store, StoreError,
-    SubmissionId, SubmissionKey, SubmissionView, Summary, Uid, UnixMillis, VerifyReport,
+    SubmissionId, SubmissionKey, SubmissionView, Summary, Tell, Uid, UnixMillis, UntoldDue,
+    VerifyReport,
 };
 use tokio::sync::{broadcast, oneshot};
 
@@ -24,7 +25,8 @@ use crate::shared::Shared;
 use crate::spool::ArrivingContent;
 use crate::waiting::{Answer, Kind, Operation};
 use crate::{
-    SqliteStore, accept, directory, due, finish, greylist, mailboxes, notes, queue, search, verify,
+    SqliteStore, accept, directory, due, finish, greylist, mailboxes, notes, queue, search, untold,
+    verify,
 };
 
 /// Content that is bigger gets a segment of its own, written beside the writer.
@@ -179,6 +181,17 @@ fn push_accept(
     shared.waiting.push(operation((Kind::Accept, octets), guard, sender, run))
 }
 
+fn push_tell(
+    shared: &Shared,
+    mut tell: Tell,
+    sender: oneshot::Sender<Result<(), StoreError>>,
+) -> Result<(), StoreError> {
+    let notices = prepare_notices(shared, std::mem::take(&mut tell.notices))?;
+    let octets = notices.iter().map(|notice| notice.body.batch_octets()).sum();
+    let run = move |batch: &mut Batch<'_>| untold::tell(batch, &tell, notices);
+    shared.waiting.push(operation((Kind::Other, octets), Guard::Savepoint, sender, run))
+}
+
 fn push_finish(
     shared: &Shared,
     mut finish: Finish,
@@ -241,6 +254,15 @@ impl Store for SqliteStore {
         self.write(move |batch| due::next_due(batch))
     }
 
+    fn untold(&self, now: UnixMillis, limit: u32) -> Pending<'_, UntoldDue> {
+        self.view(move |database| untold::due(database, now, limit))
+    }
+
+    fn tell(&self, tell: Tell) -> Pending<'_, ()> {
+        let small = tell.notices.iter().all(is_small);
+        self.prepared(small, move |shared, sender| push_tell(shared, tell, sender))
+    }
+
     fn steer(&self, steer: Steer) -> Pending<'_, Vec<u32>> {
         self.write(move |batch| finish::steer(batch, &steer))
     }
@@ -263,6 +285,14 @@ impl Store for SqliteStore {
 
     fn forget_settled(&self, before: UnixMillis) -> Pending<'_, u64> {
         self.write(move |batch| finish::forget_settled(batch, before))
+    }
+
+    fn forget_transcripts(
+        &self,
+        before: UnixMillis,
+        after: Option<SubmissionId>,
+    ) -> Pending<'_, Option<SubmissionId>> {
+        self.write(move |batch| finish::forget_transcripts(batch, before, after))
     }
 
     fn mailboxes(&self, account: AccountId) -> Pending<'_, Vec<Mailbox>> {

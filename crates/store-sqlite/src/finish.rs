@@ -2,10 +2,11 @@
 //!
 //! Not here: when to try again and what notices say (crate `mta`).
 
+use envelope::EnhancedStatus;
 use rusqlite::{Connection, params};
 use store::{
-    Attempt, Finish, Happening, NewEvent, Outcome, RecipientState, RecipientView, Steer,
-    SteerAction, StoreError, SubmissionId, UnixMillis,
+    Attempt, Finish, FixedRoute, Happening, NewEvent, News, NewsKind, Outcome, RecipientState,
+    RecipientView, Steer, SteerAction, StoreError, SubmissionId, UnixMillis, Untold,
 };
 
 use crate::accept::{Notice, accept_one, insert_events};
@@ -14,7 +15,7 @@ use crate::database::{column, sql, to_json};
 use crate::mailboxes::release;
 use crate::queue::{recipients, standing, summary};
 use crate::turns::Line;
-use crate::words;
+use crate::{orders, untold, words};
 
 /// Settles or puts off recipients, with the notices that follow.
 pub(crate) fn finish(
@@ -32,7 +33,8 @@ pub(crate) fn finish(
     }
     insert_attempts(batch, id, &finish.attempts)?;
     record(batch, id, &finish.events)?;
-    recount_open(batch, id)?;
+    untold::insert(batch, id, &finish.untold)?;
+    recount_open(batch, id, finish.at)?;
     for Notice { accept, body } in notices {
         accept_one(batch, accept, body)?;
     }
@@ -124,8 +126,9 @@ fn stands_in_line(
     Ok(line)
 }
 
-/// Counts the open recipients anew; with the last of them the queue lets go of the content.
-fn recount_open(batch: &mut Batch<'_>, id: SubmissionId) -> Result<(), StoreError> {
+/// Counts the open recipients anew; with the last of them the queue lets go of the content, or
+/// hurries to tell what there is to tell.
+fn recount_open(batch: &mut Batch<'_>, id: SubmissionId, at: UnixMillis) -> Result<(), StoreError> {
     let (message, before) = standing(batch.database, id)?;
     let open = count_open(batch.database, id)?;
     batch
@@ -133,10 +136,11 @@ fn recount_open(batch: &mut Batch<'_>, id: SubmissionId) -> Result<(), StoreErro
         .prepare_cached("UPDATE submission SET open = ?2 WHERE id = ?1 AND open <> ?2")
         .and_then(|mut update| update.execute(params![id.to_octets(), column(open as u64)]))
         .map_err(sql("count open recipients"))?;
-    if before > 0 && open == 0 {
-        release(batch, message)?;
+    match (before > 0, open == 0) {
+        (true, true) if untold::exists(batch.database, id)? => untold::hurry(batch, id, at),
+        (true, true) => release(batch, message),
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 fn count_open(database: &Connection, id: SubmissionId) -> Result<usize, StoreError> {
@@ -228,37 +232,88 @@ pub(crate) fn steer(batch: &mut Batch<'_>, steer: &Steer) -> Result<Vec<u32>, St
             continue;
         }
         let due = due.map(|due| held_until.map_or(due, |release| release.max(due)));
-        batch
-            .database
-            .prepare_cached(
-                "UPDATE recipient SET state = ?3, changed_at = ?4, due = ?5
-                 WHERE submission = ?1 AND number = ?2",
-            )
-            .and_then(|mut update| {
-                let due = due.map(|due| due.0);
-                let key = id.to_octets();
-                update.execute(params![key, recipient.number, state.name(), steer.at.0, due])
-            })
-            .map_err(sql("steer a recipient"))?;
+        set_steered(batch, id, recipient.number, (state, due), steer.at)?;
+        if let SteerAction::Route(to) = &steer.action {
+            set_route(batch, id, recipient.number, to.as_ref())?;
+        }
         if let Some(due) = due {
             stands_in_line(batch, (id, recipient.number), due)?;
         }
         changed.push(recipient.number);
-        let happening = match steer.action {
-            SteerAction::Retry => Happening::RetryAsked,
-            SteerAction::Hold => Happening::Held,
-            SteerAction::Release => Happening::Released,
-            SteerAction::Cancel => Happening::Cancelled,
-        };
-        events
-            .push(NewEvent::new(steer.at, happening, "asked by an operator").of(recipient.number));
+        let event = NewEvent::new(steer.at, happening(&steer.action), "asked by an operator");
+        events.push(event.of(recipient.number));
     }
     if !changed.is_empty() {
+        if steer.action == SteerAction::CancelAndTell {
+            let untold: Vec<_> =
+                changed.iter().map(|number| cancelled(*number, steer.at)).collect();
+            untold::insert(batch, id, &untold)?;
+        }
         record(batch, id, &events)?;
-        recount_open(batch, id)?;
+        recount_open(batch, id, steer.at)?;
         batch.news.queue = Fact::Yes;
     }
     Ok(changed)
+}
+
+fn happening(action: &SteerAction) -> Happening {
+    match action {
+        SteerAction::Retry => Happening::RetryAsked,
+        SteerAction::Hold => Happening::Held,
+        SteerAction::Release => Happening::Released,
+        SteerAction::Cancel | SteerAction::CancelAndTell => Happening::Cancelled,
+        SteerAction::Route(to) => Happening::Rerouted { to: to.as_ref().map(ToString::to_string) },
+    }
+}
+
+/// What there is to tell of somebody whom an operator took back.
+fn cancelled(recipient: u32, at: UnixMillis) -> Untold {
+    let news = News {
+        kind: NewsKind::Cancelled,
+        status: EnhancedStatus::new(5, 0, 0),
+        host: None,
+        reply: None,
+        text: "it was taken back by the operator of the mail server".to_owned(),
+        at,
+        until: None,
+    };
+    Untold { recipient, due: at, news }
+}
+
+fn set_steered(
+    batch: &Batch<'_>,
+    id: SubmissionId,
+    number: u32,
+    (state, due): (RecipientState, Option<UnixMillis>),
+    at: UnixMillis,
+) -> Result<(), StoreError> {
+    batch
+        .database
+        .prepare_cached(
+            "UPDATE recipient SET state = ?3, changed_at = ?4, due = ?5
+             WHERE submission = ?1 AND number = ?2",
+        )
+        .and_then(|mut update| {
+            let due = due.map(|due| due.0);
+            update.execute(params![id.to_octets(), number, state.name(), at.0, due])
+        })
+        .map(drop)
+        .map_err(sql("steer a recipient"))
+}
+
+fn set_route(
+    batch: &Batch<'_>,
+    id: SubmissionId,
+    number: u32,
+    to: Option<&FixedRoute>,
+) -> Result<(), StoreError> {
+    let route = to.map(to_json).transpose()?;
+    batch
+        .database
+        .prepare_cached("UPDATE recipient SET route = ?3 WHERE submission = ?1 AND number = ?2")
+        .and_then(|mut update| update.execute(params![id.to_octets(), number, route]))
+        .map(drop)
+        .map_err(sql("change a recipient's route"))
 }
 
 /// What an operator's order makes of a recipient; `None`: nothing.
@@ -272,15 +327,20 @@ fn steered(
     if !recipient.state.is_open() {
         return None;
     }
-    match (steer.action, recipient.state) {
+    match (&steer.action, recipient.state) {
         (SteerAction::Retry, RecipientState::Held) => None,
         (SteerAction::Retry, state) => Some((state, Some(steer.at))),
         (SteerAction::Hold, RecipientState::Held) => None,
         (SteerAction::Hold, _) => Some((RecipientState::Held, None)),
         (SteerAction::Release, RecipientState::Held) => Some((waiting, Some(steer.at))),
         (SteerAction::Release, _) => None,
-        (SteerAction::Cancel, _) if leased => None,
-        (SteerAction::Cancel, _) => Some((RecipientState::Cancelled, None)),
+        (SteerAction::Cancel | SteerAction::CancelAndTell, _) if leased => None,
+        (SteerAction::Cancel | SteerAction::CancelAndTell, _) => {
+            Some((RecipientState::Cancelled, None))
+        }
+        (SteerAction::Route(to), _) if *to == recipient.route => None,
+        (SteerAction::Route(_), RecipientState::Held) => Some((RecipientState::Held, None)),
+        (SteerAction::Route(_), state) => Some((state, Some(steer.at))),
     }
 }
 
@@ -296,6 +356,7 @@ pub(crate) fn forget_settled(batch: &mut Batch<'_>, before: UnixMillis) -> Resul
                 "SELECT id FROM submission WHERE id < ?3 AND open = 0 AND accepted_at < ?1
                      AND NOT EXISTS
                          (SELECT 1 FROM recipient WHERE submission = id AND changed_at >= ?1)
+                     AND NOT EXISTS (SELECT 1 FROM untold WHERE submission = id)
                  ORDER BY id LIMIT ?2",
             )
             .map_err(&failed)?;
@@ -317,5 +378,38 @@ pub(crate) fn forget_settled(batch: &mut Batch<'_>, before: UnixMillis) -> Resul
                 .map_err(&failed)?;
         }
     }
+    orders::forget_refusals(batch, before)?;
     Ok(ids.len() as u64)
+}
+
+/// Forgets what was said in old attempts, in one step; where it stopped.
+pub(crate) fn forget_transcripts(
+    batch: &Batch<'_>,
+    before: UnixMillis,
+    after: Option<SubmissionId>,
+) -> Result<Option<SubmissionId>, StoreError> {
+    /// One step looks at this many submissions, so that the writer is soon free again.
+    const LOOKED_AT: u32 = 2_000;
+    let failed = sql("forget transcripts");
+    let after = after.map_or([0; 16], SubmissionId::to_octets);
+    // An attempt is never older than its submission.
+    let below = SubmissionId::first_of(before).to_octets();
+    let last: Option<[u8; 16]> = batch
+        .database
+        .prepare_cached(
+            "SELECT max(submission) FROM (SELECT DISTINCT submission FROM attempt
+                 WHERE submission > ?1 AND submission < ?2 ORDER BY submission LIMIT ?3)",
+        )
+        .and_then(|mut select| select.query_row(params![after, below, LOOKED_AT], |row| row.get(0)))
+        .map_err(&failed)?;
+    let Some(last) = last else { return Ok(None) };
+    batch
+        .database
+        .prepare_cached(
+            "UPDATE attempt SET transcript = '' WHERE submission > ?1 AND submission <= ?2
+                 AND transcript <> '' AND json_extract(facts, '$.ended_at') < ?3",
+        )
+        .and_then(|mut update| update.execute(params![after, last, before.0]))
+        .map_err(&failed)?;
+    Ok(Some(SubmissionId::from_octets(last)))
 }

@@ -68,6 +68,7 @@ fn recipient_row(row: &Row<'_>) -> Result<RecipientView, StoreError> {
         host: text(9)?,
         reply: text(10)?.map(|reply| from_json("a server's reply", &reply)).transpose()?,
         delay_told: row.get(11).map_err(&failed)?,
+        route: text(12)?.map(|route| from_json("a recipient's route", &route)).transpose()?,
     })
 }
 
@@ -80,7 +81,7 @@ pub(crate) fn recipients(
     let mut select = database
         .prepare_cached(
             "SELECT number, address, notify, original, expanded_from, state, changed_at, attempts,
-                 due, host, reply, delay_told
+                 due, host, reply, delay_told, route
              FROM recipient WHERE submission = ?1 ORDER BY number",
         )
         .map_err(&failed)?;
@@ -110,7 +111,8 @@ pub(crate) fn summary(
 
 /// Submissions, oldest first.
 ///
-/// With a limit these are the newest ones before `before`, so that the caller can page back.
+/// With a limit these are the newest ones before `before`, so that the caller can page back; or
+/// the oldest ones after `after`, to page on.
 pub(crate) fn queue(
     database: &Connection,
     filter: &QueueFilter,
@@ -137,15 +139,21 @@ fn accepted_before(
 ) -> Result<Vec<SubmissionId>, StoreError> {
     let failed = sql("read the queue");
     let open = if filter.settled { "" } else { "open > 0 AND" };
+    let order = if filter.after.is_some() { "ASC" } else { "DESC" };
     let statement = format!(
-        "SELECT id FROM submission WHERE {open} (?1 IS NULL OR id < ?1) ORDER BY id DESC LIMIT ?2"
+        "SELECT id FROM submission WHERE {open} id > ?1 AND id < ?2 ORDER BY id {order} LIMIT ?3"
     );
     let mut select = database.prepare_cached(&statement).map_err(&failed)?;
     let limit = filter.limit.map_or(-1, i64::from);
-    let before = filter.before.map(SubmissionId::to_octets);
-    let rows = select.query_map(params![before, limit], |row| row.get(0)).map_err(&failed)?;
-    let ids = rows.collect::<rusqlite::Result<Vec<[u8; 16]>>>().map_err(&failed)?;
-    Ok(ids.into_iter().rev().map(SubmissionId::from_octets).collect())
+    let before = filter.before.map_or([0xff; 16], SubmissionId::to_octets);
+    let after = filter.after.map_or([0; 16], SubmissionId::to_octets);
+    let rows =
+        select.query_map(params![after, before, limit], |row| row.get(0)).map_err(&failed)?;
+    let mut ids = rows.collect::<rusqlite::Result<Vec<[u8; 16]>>>().map_err(&failed)?;
+    if filter.after.is_none() {
+        ids.reverse();
+    }
+    Ok(ids.into_iter().map(SubmissionId::from_octets).collect())
 }
 
 /// Everything known of a submission.

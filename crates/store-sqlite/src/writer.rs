@@ -213,10 +213,12 @@ impl Writer {
         }
         let news = committed.news;
         let directory = (news.directory == Fact::Yes).then_some(Change::Directory);
+        let orders = (news.orders == Fact::Yes).then_some(Change::Orders);
         let queue = (news.queue == Fact::Yes).then_some(Change::Queue);
         let account = |(account, modseq): (AccountId, Modseq)| Change::Account(account, modseq);
         let all = directory
             .into_iter()
+            .chain(orders)
             .chain(news.accounts.into_iter().map(account))
             .chain(news.submissions.into_iter().map(Change::Submission))
             .chain(queue);

@@ -216,14 +216,7 @@ fn settled(id: store::SubmissionId) -> store::Finish {
         delay_told: false,
         ends_hold: false,
     };
-    store::Finish {
-        submission: id,
-        at: UnixMillis(9),
-        outcomes: vec![outcome],
-        attempts: Vec::new(),
-        events: Vec::new(),
-        notices: Vec::new(),
-    }
+    store::Finish { outcomes: vec![outcome], ..store::Finish::of(id, UnixMillis(9)) }
 }
 
 fn segments(folder: &Path) -> usize {

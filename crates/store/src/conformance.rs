@@ -13,9 +13,11 @@
 mod account;
 mod fair;
 mod mail;
+mod orders;
 mod queue;
 mod search;
 mod terms;
+mod untold;
 mod world;
 
 use std::fmt::Debug;
@@ -35,6 +37,9 @@ use mail::{
     news_follows_commits, one_entry_for_each_account, spooled_content_comes_back,
     uids_are_never_used_twice,
 };
+use orders::{
+    hold_rules_stand, new_mail_can_be_held, refusals_are_counted, suppressed_addresses_are_known,
+};
 use queue::{
     accepts_bring_their_notices, due_recipients_are_leased, events_are_kept_in_order,
     finish_brings_its_notices, finish_keeps_to_the_states, holding_outlives_an_attempt,
@@ -44,6 +49,9 @@ use queue::{
 };
 use search::searches_find_what_matches;
 use terms::{nothing_is_due_before_its_release, urgent_recipients_are_leased_first};
+use untold::{
+    cancelling_can_be_told, news_waits_to_be_told, routes_can_be_changed, transcripts_are_forgotten,
+};
 
 /// A store under test, which can be opened again.
 pub trait Harness {
@@ -98,6 +106,7 @@ macro_rules! store_conformance {
             accept_is_all_or_nothing
             accepts_bring_their_notices
             accounts_do_not_see_each_other
+            cancelling_can_be_told
             changes_are_complete_and_ordered
             clients_are_remembered
             content_comes_back
@@ -111,12 +120,15 @@ macro_rules! store_conformance {
             finish_brings_its_notices
             finish_keeps_to_the_states
             flags_are_kept
+            hold_rules_stand
             holding_outlives_an_attempt
             ids_are_used_once
             leases_are_shared_fairly
             leases_can_be_given_back
             modseq_grows
+            new_mail_can_be_held
             news_follows_commits
+            news_waits_to_be_told
             next_due_is_the_earliest
             notes_are_kept
             nothing_is_due_before_its_release
@@ -124,12 +136,16 @@ macro_rules! store_conformance {
             operators_can_steer
             queue_lists_what_is_open
             quota_holds
+            refusals_are_counted
             removed_accounts_take_their_mail
+            routes_can_be_changed
             searches_find_what_matches
             settled_is_forgotten_when_old
             spooled_content_comes_back
             submissions_are_found
             submissions_come_back_whole
+            suppressed_addresses_are_known
+            transcripts_are_forgotten
             uids_are_never_used_twice
             urgent_recipients_are_leased_first
             verify_finds_nothing

@@ -8,6 +8,7 @@
 
 use std::net::IpAddr;
 
+use envelope::EnhancedStatus;
 use serde::{Deserialize, Serialize};
 
 use crate::{RemoteReply, SubmissionId, TlsRecord, UnixMillis};
@@ -47,6 +48,18 @@ pub struct Event {
     pub number: u32,
     /// What happened.
     pub event: NewEvent,
+}
+
+impl Happening {
+    /// It will be tried again; nothing more is known.
+    pub fn deferred(until: UnixMillis, reply: Option<RemoteReply>) -> Self {
+        Self::Deferred { until, reply, host: None, status: None, attempts: None, gives_up: None }
+    }
+
+    /// It will never arrive; nothing more is known.
+    pub fn failed(reply: Option<RemoteReply>) -> Self {
+        Self::Failed { reply, host: None, status: None }
+    }
 }
 
 /// What can happen.
@@ -122,6 +135,9 @@ pub enum Happening {
         stage: String,
         /// The host's last words.
         reply: Option<RemoteReply>,
+        /// Which attempt of the recipients it is, from 1; the highest where they differ.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        attempt: Option<u32>,
     },
     /// The next server took it.
     Accepted {
@@ -136,11 +152,29 @@ pub enum Happening {
         until: UnixMillis,
         /// The words that made us wait.
         reply: Option<RemoteReply>,
+        /// Whose words they were.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        host: Option<String>,
+        /// The reason as a code, the words' or our own.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        status: Option<EnhancedStatus>,
+        /// How often it was tried.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        attempts: Option<u32>,
+        /// When it is given up.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        gives_up: Option<UnixMillis>,
     },
     /// It will never arrive.
     Failed {
         /// The words that ended it.
         reply: Option<RemoteReply>,
+        /// Whose words they were.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        host: Option<String>,
+        /// The reason as a code, the words' or our own.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        status: Option<EnhancedStatus>,
     },
     /// A notice about it was written.
     Noticed {
@@ -162,7 +196,7 @@ pub enum Happening {
         /// Status and diagnostic.
         text: String,
     },
-    /// An operator put it aside.
+    /// An operator put it aside, or a rule of theirs did.
     Held,
     /// An operator let it go on.
     Released,
@@ -170,4 +204,9 @@ pub enum Happening {
     RetryAsked,
     /// An operator took it back.
     Cancelled,
+    /// An operator wants it sent another way.
+    Rerouted {
+        /// To which host and port; `None`: where it goes by itself.
+        to: Option<String>,
+    },
 }

@@ -24,10 +24,12 @@ mod event;
 mod greylist;
 mod id;
 mod mailbox;
+mod orders;
 mod queue;
 mod search;
 mod submission;
 mod terms;
+mod untold;
 mod verify;
 
 use std::fmt::Debug;
@@ -51,7 +53,8 @@ pub use id::{
 pub use mailbox::{
     Changes, Entry, Flag, FlagChange, Flags, INBOX, Mailbox, MailboxRole, NewMailbox,
 };
-pub use queue::{Due, DueRecipient, QueueFilter, Steer, SteerAction};
+pub use orders::{HoldRule, HoldRuleId, NewHoldRule, Orders, Refused, Suppression};
+pub use queue::{Due, DueRecipient, FixedRoute, QueueFilter, Steer, SteerAction};
 pub use search::{RecipientPattern, Search, SenderPattern, StatePattern};
 pub use submission::{
     Accept, Accepted, Attempt, CertificateRecord, Delivery, Finish, LocalDelivery, NewFate,
@@ -59,6 +62,7 @@ pub use submission::{
     SubmissionKey, SubmissionView, Summary, TlsRecord,
 };
 pub use terms::{Deadline, Release, Terms, TlsWish, URGENCY_LEAD};
+pub use untold::{News, NewsKind, Tell, Untold, UntoldDue, UntoldOf};
 pub use verify::{Counters, Finding, Repair, VerifyReport};
 
 /// The answer of a store operation, to be awaited.
@@ -69,7 +73,7 @@ pub use verify::{Counters, Finding, Repair, VerifyReport};
 pub type Pending<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
 
 /// A message store: accounts, mailboxes, messages, the queue and what happened to each message.
-pub trait Store: Send + Sync + Debug + 'static {
+pub trait Store: Orders + Send + Sync + Debug + 'static {
     // ---- mail in motion ----
 
     /// A place for content that is still arriving.
@@ -124,14 +128,22 @@ pub trait Store: Send + Sync + Debug + 'static {
     /// When the next recipient is there to be leased: it is due, and no other lease holds it.
     fn next_due(&self) -> Pending<'_, Option<UnixMillis>>;
 
-    /// Hold, release, retry now or cancel; the recipients that it changed, with an event for
-    /// each. Cancelling settles them. Left alone are those that are settled already, held ones
-    /// and those before their release on retry, and on cancelling those that somebody leases: they
-    /// are being tried right now. Nothing that its sender wants kept back is due before its release.
+    /// News that senders have to be told, of at most `limit` submissions, and when the next is due.
+    fn untold(&self, now: UnixMillis, limit: u32) -> Pending<'_, UntoldDue>;
+
+    /// Writes down that a sender was told, together with the notices;
+    /// [`StoreError::Refused`] when something of it had been told before.
+    fn tell(&self, tell: Tell) -> Pending<'_, ()>;
+
+    /// Hold, release, retry now, cancel or send another way; the recipients that it changed, with
+    /// an event for each. Cancelling settles them. Left alone are those that are settled already,
+    /// held ones and those before their release on retry, and on cancelling those that somebody
+    /// leases: they are being tried right now. Nothing that its sender wants kept back is due
+    /// before its release.
     fn steer(&self, steer: Steer) -> Pending<'_, Vec<u32>>;
 
     /// Submissions with recipients that are not settled yet (or all), oldest first; with a limit
-    /// the newest ones of them.
+    /// the newest ones of them, or the oldest ones after `after`.
     fn queue(&self, filter: QueueFilter) -> Pending<'_, Vec<Summary>>;
 
     /// Submissions that match, settled ones as well, newest first.
@@ -145,6 +157,15 @@ pub trait Store: Send + Sync + Debug + 'static {
 
     /// Forgets settled submissions, events and transcripts that are older than `before`.
     fn forget_settled(&self, before: UnixMillis) -> Pending<'_, u64>;
+
+    /// Forgets what was said in attempts that ended before `before`; that they were made, and how
+    /// they ended, stays. One step: it begins behind `after` and tells where it stopped, `None` at
+    /// the end.
+    fn forget_transcripts(
+        &self,
+        before: UnixMillis,
+        after: Option<SubmissionId>,
+    ) -> Pending<'_, Option<SubmissionId>>;
 
     // ---- mail at rest ----
 
@@ -247,6 +268,8 @@ pub trait Store: Send + Sync + Debug + 'static {
 pub enum Change {
     /// Domains, accounts, credentials or aliases.
     Directory,
+    /// Hold rules or suppressed addresses.
+    Orders,
     /// An account's mailboxes or entries; its newest MODSEQ.
     Account(AccountId, Modseq),
     /// Recipients were put into the queue or their time was changed.

@@ -3,7 +3,10 @@
 //! Standards: RFC 5321 §4.5.4 (retry strategies need to know what waits).
 //! Not here: the schedule (crate `mta`).
 
+use std::fmt;
+
 use envelope::Address;
+use serde::{Deserialize, Serialize};
 
 use crate::{RecipientView, SubmissionId, Summary, UnixMillis};
 
@@ -33,6 +36,8 @@ pub struct QueueFilter {
     pub settled: bool,
     /// Only those accepted before this one was, for paging.
     pub before: Option<SubmissionId>,
+    /// Only those accepted after this one was, for paging from the oldest on.
+    pub after: Option<SubmissionId>,
     /// At most this many; `None`: all.
     pub limit: Option<u32>,
     /// Only those some of whose recipients are due later than this. However much waits, finding
@@ -40,8 +45,26 @@ pub struct QueueFilter {
     pub due_after: Option<UnixMillis>,
 }
 
+/// A host that an operator names instead of the one that the domain or the configuration does.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct FixedRoute {
+    /// Its name or address.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+}
+
+impl fmt::Display for FixedRoute {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.host.contains(':') {
+            true => write!(f, "[{}]:{}", self.host, self.port),
+            false => write!(f, "{}:{}", self.host, self.port),
+        }
+    }
+}
+
 /// What an operator wants done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum SteerAction {
     /// Try now.
     Retry,
@@ -51,6 +74,10 @@ pub enum SteerAction {
     Release,
     /// Take back, without a notice.
     Cancel,
+    /// Take back; the sender is told, if they want to hear of failures.
+    CancelAndTell,
+    /// Send it there; `None`: where mail for the address goes by itself. Who waits is tried now.
+    Route(Option<FixedRoute>),
 }
 
 /// An operator's order for a submission.

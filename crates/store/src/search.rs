@@ -6,7 +6,7 @@
 //! Standards: none of its own.
 //! Not here: looking one up by its id (`SubmissionKey`), what waits (`QueueFilter`).
 
-use envelope::{Address, Domain};
+use envelope::{Address, Domain, ReversePath};
 use serde::{Deserialize, Serialize};
 
 use crate::{AccountId, RecipientState, RecipientView, SubmissionId, UnixMillis};
@@ -50,15 +50,7 @@ impl Search {
     /// Whether a recipient of a submission that was found is one that was looked for.
     pub fn is_about(&self, view: &RecipientView) -> bool {
         let address = &view.recipient.address;
-        let is_meant = match &self.recipient {
-            None => true,
-            Some(RecipientPattern::Address(wanted)) => {
-                wanted.to_string().eq_ignore_ascii_case(&address.to_string())
-            }
-            Some(RecipientPattern::Domain(wanted)) => {
-                wanted.as_str().eq_ignore_ascii_case(address.domain().as_str())
-            }
-        };
+        let is_meant = self.recipient.as_ref().is_none_or(|pattern| pattern.matches(address));
         let stands_so = match self.state {
             None => true,
             Some(StatePattern::Open) => view.state.is_open(),
@@ -80,6 +72,18 @@ pub enum SenderPattern {
     Domain(Domain),
 }
 
+impl SenderPattern {
+    /// Whether a reverse-path is meant.
+    pub fn matches(&self, sender: &ReversePath) -> bool {
+        match (self, sender.address()) {
+            (Self::Null, address) => address.is_none(),
+            (_, None) => false,
+            (Self::Address(wanted), Some(address)) => is_same(wanted, address),
+            (Self::Domain(wanted), Some(address)) => is_at(wanted, address),
+        }
+    }
+}
+
 /// Which recipients.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -88,6 +92,25 @@ pub enum RecipientPattern {
     Address(Address),
     /// All of a domain.
     Domain(Domain),
+}
+
+impl RecipientPattern {
+    /// Whether an address is meant.
+    pub fn matches(&self, address: &Address) -> bool {
+        match self {
+            Self::Address(wanted) => is_same(wanted, address),
+            Self::Domain(wanted) => is_at(wanted, address),
+        }
+    }
+}
+
+fn is_same(wanted: &Address, address: &Address) -> bool {
+    is_at(wanted.domain(), address)
+        && wanted.local().as_str().eq_ignore_ascii_case(address.local().as_str())
+}
+
+fn is_at(wanted: &Domain, address: &Address) -> bool {
+    wanted.as_str().eq_ignore_ascii_case(address.domain().as_str())
 }
 
 /// Which states.

@@ -18,8 +18,8 @@ use envelope::{Address, BodyType, EnhancedStatus, EnvelopeId, Recipient, Return,
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    AccountId, Content, Event, Flags, MailboxId, MessageId, Modseq, NewEvent, Note, SubmissionId,
-    Terms, Uid, UnixMillis,
+    AccountId, Content, Event, FixedRoute, Flags, MailboxId, MessageId, Modseq, NewEvent, Note,
+    SubmissionId, Terms, Uid, UnixMillis, Untold,
 };
 
 /// How a message came to us.
@@ -160,6 +160,8 @@ pub enum NewFate {
         /// When to try first.
         due: UnixMillis,
     },
+    /// It waits in the queue until an operator releases it.
+    Hold,
 }
 
 /// An entry to make.
@@ -343,6 +345,23 @@ pub struct Finish {
     pub events: Vec<NewEvent>,
     /// Messages of our own that follow: they enter in this very commit, or nothing does.
     pub notices: Vec<Accept>,
+    /// What the sender will be told later.
+    pub untold: Vec<Untold>,
+}
+
+impl Finish {
+    /// Nothing yet, of a submission.
+    pub fn of(submission: SubmissionId, at: UnixMillis) -> Self {
+        Self {
+            submission,
+            at,
+            outcomes: Vec::new(),
+            attempts: Vec::new(),
+            events: Vec::new(),
+            notices: Vec::new(),
+            untold: Vec::new(),
+        }
+    }
 }
 
 /// Which submissions are meant.
@@ -379,6 +398,8 @@ pub struct RecipientView {
     pub reply: Option<RemoteReply>,
     /// Whether the sender has been told of a delay.
     pub delay_told: bool,
+    /// Where an operator wants it sent.
+    pub route: Option<FixedRoute>,
 }
 
 /// A submission as the queue list shows it.

@@ -5,14 +5,14 @@
 use std::sync::{Mutex, MutexGuard};
 
 use bytes::Bytes;
-use envelope::Domain;
+use envelope::{Address, Domain};
 use store::{
     Accept, Accepted, Account, AccountId, AccountState, AccountUse, Alias, AliasKey, Announcement,
     Change, Changes, Counters, Credential, DomainRelay, DomainRow, Due, Entry, Finish, FlagChange,
-    INBOX, Mailbox, MailboxId, MailboxRole, MessageId, Modseq, NewAccount, NewEvent, NewMailbox,
-    Note, Pending, QueueFilter, Repair, Search, Seen, Spool, Steer, Store, StoreError,
-    SubmissionId, SubmissionKey, SubmissionView, Summary, Uid, UidValidity, UnixMillis,
-    VerifyReport,
+    HoldRule, HoldRuleId, INBOX, Mailbox, MailboxId, MailboxRole, MessageId, Modseq, NewAccount,
+    NewEvent, NewHoldRule, NewMailbox, Note, Orders, Pending, QueueFilter, Refused, Repair, Search,
+    Seen, Spool, Steer, Store, StoreError, SubmissionId, SubmissionKey, SubmissionView, Summary,
+    Suppression, Tell, Uid, UidValidity, UnixMillis, UntoldDue, VerifyReport,
 };
 use tokio::sync::broadcast;
 
@@ -105,6 +105,44 @@ fn refused<T: Send + 'static>() -> Pending<'static, T> {
 
 fn broken<T>() -> Result<T, StoreError> {
     Err(StoreError::Io { action: "do it".to_owned(), reason: "test".to_owned() })
+}
+
+impl Orders for FakeStore {
+    fn hold_rules(&self) -> Pending<'_, Vec<HoldRule>> {
+        refused()
+    }
+
+    fn add_hold_rule(&self, _: NewHoldRule) -> Pending<'_, HoldRuleId> {
+        refused()
+    }
+
+    fn remove_hold_rule(&self, _: HoldRuleId) -> Pending<'_, ()> {
+        refused()
+    }
+
+    fn suppress(&self, _: Suppression) -> Pending<'_, ()> {
+        refused()
+    }
+
+    fn unsuppress(&self, _: Address) -> Pending<'_, ()> {
+        refused()
+    }
+
+    fn suppressed(&self, _: Vec<Address>) -> Pending<'_, Vec<Suppression>> {
+        refused()
+    }
+
+    fn suppressions(&self, _: Option<Address>, _: u32) -> Pending<'_, Vec<Suppression>> {
+        refused()
+    }
+
+    fn count_refusals(&self, _: Vec<Address>, _: UnixMillis) -> Pending<'_, Vec<Refused>> {
+        refused()
+    }
+
+    fn refused(&self, _: u32, _: Option<Address>, _: u32) -> Pending<'_, Vec<Refused>> {
+        refused()
+    }
 }
 
 impl Store for FakeStore {
@@ -245,6 +283,14 @@ impl Store for FakeStore {
         refused()
     }
 
+    fn untold(&self, _: UnixMillis, _: u32) -> Pending<'_, UntoldDue> {
+        refused()
+    }
+
+    fn tell(&self, _: Tell) -> Pending<'_, ()> {
+        refused()
+    }
+
     fn steer(&self, _: Steer) -> Pending<'_, Vec<u32>> {
         refused()
     }
@@ -266,6 +312,14 @@ impl Store for FakeStore {
     }
 
     fn forget_settled(&self, _: UnixMillis) -> Pending<'_, u64> {
+        refused()
+    }
+
+    fn forget_transcripts(
+        &self,
+        _: UnixMillis,
+        _: Option<SubmissionId>,
+    ) -> Pending<'_, Option<SubmissionId>> {
         refused()
     }
 

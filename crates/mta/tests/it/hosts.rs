@@ -60,7 +60,7 @@ impl Net {
 /// The reason and reply of the event that settled or put off a recipient.
 pub(crate) fn last_words(view: &SubmissionView) -> String {
     let told = |happening: &Happening| match happening {
-        Happening::Deferred { reply, .. } | Happening::Failed { reply } => Some(reply.clone()),
+        Happening::Deferred { reply, .. } | Happening::Failed { reply, .. } => Some(reply.clone()),
         Happening::Accepted { reply, .. } => Some(Some(reply.clone())),
         _ => None,
     };

@@ -81,14 +81,7 @@ async fn what_a_wrong_clock_has_put_off_for_years_is_tried_after_the_next_start(
         delay_told: false,
         ends_hold: false,
     };
-    let finish = store::Finish {
-        submission: id,
-        at: now(),
-        outcomes: vec![put_off(0)],
-        attempts: Vec::new(),
-        events: Vec::new(),
-        notices: Vec::new(),
-    };
+    let finish = store::Finish { outcomes: vec![put_off(0)], ..store::Finish::of(id, now()) };
     a.store.finish(finish).await.unwrap();
     a.start_queue();
     let tried = |view: &store::SubmissionView| view.summary.recipients[0].attempts == 2;

@@ -338,8 +338,6 @@ impl History {
         }
         let notice = notices.first().map(|notice| notice.id);
         let finish = Finish {
-            submission: id,
-            at: self.now(),
             outcomes: vec![Outcome {
                 recipient,
                 state: outcome_state,
@@ -350,9 +348,9 @@ impl History {
                 delay_told: false,
                 ends_hold: false,
             }],
-            attempts: Vec::new(),
             events: vec![NewEvent::new(self.now(), Happening::Queued, "")],
             notices,
+            ..Finish::of(id, self.now())
         };
         Ok(Some(Asked::Finish(id, states, notice, store.finish(finish))))
     }

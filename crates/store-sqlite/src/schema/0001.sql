@@ -159,10 +159,41 @@ CREATE TABLE recipient (
     host          TEXT,             -- the server that spoke last
     reply         TEXT,             -- its words, JSON
     delay_told    INTEGER NOT NULL, -- 1: the sender was told of a delay
+    route         TEXT,             -- where an operator wants it sent, JSON
     PRIMARY KEY (submission, number)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX recipient_due ON recipient (line, due, submission, number)
     WHERE due IS NOT NULL;
+
+-- What the sender still has to be told; its submission's content stays for as long.
+CREATE TABLE untold (
+    submission BLOB NOT NULL,
+    recipient  INTEGER NOT NULL,
+    due        INTEGER NOT NULL, -- when it is told at the latest
+    news       TEXT NOT NULL,    -- JSON
+    PRIMARY KEY (submission, recipient)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX untold_due ON untold (due);
+
+-- Which new mail is held.
+CREATE TABLE hold_rule (
+    id   INTEGER PRIMARY KEY AUTOINCREMENT, -- never used twice
+    rule TEXT NOT NULL                      -- JSON
+) STRICT;
+
+-- Addresses to which nothing is sent, in lower case.
+CREATE TABLE suppression (
+    address  TEXT PRIMARY KEY,
+    reason   TEXT NOT NULL,
+    added_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- How often addresses, in lower case, were refused for good because they do not exist.
+CREATE TABLE refusal (
+    address TEXT PRIMARY KEY,
+    times   INTEGER NOT NULL,
+    last_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE event (
     submission BLOB NOT NULL,

@@ -129,6 +129,18 @@ const RULES: &[Rule] = &[
         repair: "",
     },
     Rule {
+        name: "untold-recipient",
+        broken: "SELECT 'news of recipient ' || recipient || ' of submission ' || hex(submission),
+                     'there is no such recipient' FROM untold
+                 WHERE NOT EXISTS (SELECT 1 FROM recipient
+                     WHERE recipient.submission = untold.submission
+                         AND number = untold.recipient)",
+        repair: "DELETE FROM untold
+                 WHERE NOT EXISTS (SELECT 1 FROM recipient
+                     WHERE recipient.submission = untold.submission
+                         AND number = untold.recipient)",
+    },
+    Rule {
         name: "event-submission",
         broken: "SELECT 'event ' || number || ' of submission ' || hex(submission),
                      'the submission is missing' FROM event
@@ -140,13 +152,15 @@ const RULES: &[Rule] = &[
         name: "message-refs",
         broken: "WITH held AS (SELECT message, count(*) AS n FROM
                      (SELECT message FROM entry
-                      UNION ALL SELECT message FROM submission WHERE open > 0)
+                      UNION ALL SELECT message FROM submission WHERE open > 0
+                          OR EXISTS (SELECT 1 FROM untold WHERE submission = submission.id))
                      GROUP BY message)
                  SELECT 'message ' || id, refs || ' references instead of ' || ifnull(n, 0)
                  FROM message LEFT JOIN held ON held.message = id WHERE refs <> ifnull(n, 0)",
         repair: "WITH held AS (SELECT message, count(*) AS n FROM
                      (SELECT message FROM entry
-                      UNION ALL SELECT message FROM submission WHERE open > 0)
+                      UNION ALL SELECT message FROM submission WHERE open > 0
+                          OR EXISTS (SELECT 1 FROM untold WHERE submission = submission.id))
                      GROUP BY message)
                  UPDATE message SET
                      refs = ifnull((SELECT n FROM held WHERE held.message = message.id), 0)",

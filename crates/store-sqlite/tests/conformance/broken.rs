@@ -3,14 +3,15 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use envelope::{Domain, Priority};
+use envelope::{Address, Domain, Priority};
 use store::{
     Accept, Accepted, Account, AccountId, AccountState, AccountUse, Alias, AliasKey, Announcement,
     Change, Changes, Content, Counters, Credential, DomainRelay, DomainRow, Due, Entry, Finding,
-    Finish, FlagChange, Flags, LocalDelivery, Mailbox, MailboxId, MessageId, Modseq, NewAccount,
-    NewEvent, NewFate, NewMailbox, Note, Pending, QueueFilter, Repair, Search, Seen, Spool, Steer,
-    SteerAction, Store, StoreError, SubmissionId, SubmissionKey, SubmissionView, Summary, Uid,
-    UnixMillis, VerifyReport,
+    Finish, FlagChange, Flags, HoldRule, HoldRuleId, LocalDelivery, Mailbox, MailboxId, MessageId,
+    Modseq, NewAccount, NewEvent, NewFate, NewHoldRule, NewMailbox, Note, Orders, Pending,
+    QueueFilter, Refused, Repair, Search, Seen, Spool, Steer, SteerAction, Store, StoreError,
+    SubmissionId, SubmissionKey, SubmissionView, Summary, Suppression, Tell, Uid, UnixMillis,
+    UntoldDue, VerifyReport,
 };
 use tokio::sync::broadcast;
 
@@ -116,6 +117,24 @@ faults! {
     DeliversOthers => "directory_refuses_what_is_wrong",
     /// A disabled account is as before.
     DisablesNobody => "directory_refuses_what_is_wrong",
+    /// Hold rules are gone when one looks again.
+    ForgetsRules => "hold_rules_stand",
+    /// What should be held goes on.
+    QueuesTheHeld => "new_mail_can_be_held",
+    /// Knows suppressed addresses only as they were written.
+    KnowsOneCase => "suppressed_addresses_are_known",
+    /// Counts nothing.
+    CountsNothing => "refusals_are_counted",
+    /// What should be told later is lost.
+    LosesNews => "news_waits_to_be_told",
+    /// Tells what was told before.
+    TellsTwice => "news_waits_to_be_told",
+    /// Nobody hears of what was taken back.
+    CancelsQuietly => "cancelling_can_be_told",
+    /// Mail goes where it always goes.
+    KeepsRoutes => "routes_can_be_changed",
+    /// What was said is never forgotten.
+    KeepsTranscripts => "transcripts_are_forgotten",
     /// Notes stay.
     KeepsNotes => "notes_are_kept",
     /// Who was seen once is known for ever.
@@ -168,7 +187,7 @@ fn copy_of(accept: &Accept, id: SubmissionId, recipients: usize) -> Accept {
 fn deliveries_of(accept: &Accept) -> Vec<LocalDelivery> {
     let delivery = |fate: &NewFate| match fate {
         NewFate::Deliver(delivery) => Some(delivery.clone()),
-        NewFate::Queue { .. } => None,
+        NewFate::Queue { .. } | NewFate::Hold => None,
     };
     accept.recipients.iter().skip(1).filter_map(|new| delivery(&new.fate)).collect()
 }
@@ -192,6 +211,62 @@ impl Spool for LossySpool {
     }
 }
 
+impl<S: Store> Orders for Broken<S> {
+    fn hold_rules(&self) -> Pending<'_, Vec<HoldRule>> {
+        if self.has(Fault::ForgetsRules) {
+            return Box::pin(async { Ok(Vec::new()) });
+        }
+        self.inner.hold_rules()
+    }
+
+    fn add_hold_rule(&self, rule: NewHoldRule) -> Pending<'_, HoldRuleId> {
+        self.inner.add_hold_rule(rule)
+    }
+
+    fn remove_hold_rule(&self, id: HoldRuleId) -> Pending<'_, ()> {
+        self.inner.remove_hold_rule(id)
+    }
+
+    fn suppress(&self, suppression: Suppression) -> Pending<'_, ()> {
+        self.inner.suppress(suppression)
+    }
+
+    fn unsuppress(&self, address: Address) -> Pending<'_, ()> {
+        self.inner.unsuppress(address)
+    }
+
+    fn suppressed(&self, mut addresses: Vec<Address>) -> Pending<'_, Vec<Suppression>> {
+        if self.has(Fault::KnowsOneCase) {
+            addresses.retain(|address| *address == address.folded());
+        }
+        self.inner.suppressed(addresses)
+    }
+
+    fn suppressions(&self, after: Option<Address>, limit: u32) -> Pending<'_, Vec<Suppression>> {
+        self.inner.suppressions(after, limit)
+    }
+
+    fn count_refusals(
+        &self,
+        mut addresses: Vec<Address>,
+        at: UnixMillis,
+    ) -> Pending<'_, Vec<Refused>> {
+        if self.has(Fault::CountsNothing) {
+            addresses.clear();
+        }
+        self.inner.count_refusals(addresses, at)
+    }
+
+    fn refused(
+        &self,
+        times_min: u32,
+        after: Option<Address>,
+        limit: u32,
+    ) -> Pending<'_, Vec<Refused>> {
+        self.inner.refused(times_min, after, limit)
+    }
+}
+
 impl<S: Store> Store for Broken<S> {
     fn spool(&self) -> Result<Box<dyn Spool>, StoreError> {
         let spool = self.inner.spool()?;
@@ -203,6 +278,12 @@ impl<S: Store> Store for Broken<S> {
     }
 
     fn accept(&self, mut accept: Accept) -> Pending<'_, Accepted> {
+        if self.has(Fault::QueuesTheHeld) {
+            let due = accept.at;
+            let held = accept.recipients.iter_mut().map(|new| &mut new.fate);
+            held.filter(|fate| matches!(fate, NewFate::Hold))
+                .for_each(|fate| *fate = NewFate::Queue { due });
+        }
         if self.has(Fault::DeliversTwice) {
             let twice = deliveries_of(&accept);
             accept.copies.extend(twice);
@@ -240,6 +321,9 @@ impl<S: Store> Store for Broken<S> {
     }
 
     fn finish(&self, mut finish: Finish) -> Pending<'_, ()> {
+        if self.has(Fault::LosesNews) {
+            finish.untold.clear();
+        }
         let apart = self.has(Fault::NotifiesLater);
         let notices = if apart { std::mem::take(&mut finish.notices) } else { Vec::new() };
         let (submission, at) = (finish.submission, finish.at);
@@ -292,7 +376,27 @@ impl<S: Store> Store for Broken<S> {
         Box::pin(async move { Ok(next.await?.map(|due| UnixMillis(due.0 + late))) })
     }
 
-    fn steer(&self, steer: Steer) -> Pending<'_, Vec<u32>> {
+    fn untold(&self, now: UnixMillis, limit: u32) -> Pending<'_, UntoldDue> {
+        self.inner.untold(now, limit)
+    }
+
+    fn tell(&self, mut tell: Tell) -> Pending<'_, ()> {
+        if self.has(Fault::TellsTwice) && tell.recipients.len() > 1 {
+            tell.recipients.truncate(1);
+        }
+        self.inner.tell(tell)
+    }
+
+    fn steer(&self, mut steer: Steer) -> Pending<'_, Vec<u32>> {
+        match &steer.action {
+            SteerAction::CancelAndTell if self.has(Fault::CancelsQuietly) => {
+                steer.action = SteerAction::Cancel;
+            }
+            SteerAction::Route(_) if self.has(Fault::KeepsRoutes) => {
+                steer.action = SteerAction::Retry;
+            }
+            _ => {}
+        }
         if self.has(Fault::HoldsNothing) && steer.action == SteerAction::Hold {
             return Box::pin(async { Ok(vec![1, 2, 3]) });
         }
@@ -342,6 +446,17 @@ impl<S: Store> Store for Broken<S> {
     fn forget_settled(&self, before: UnixMillis) -> Pending<'_, u64> {
         let early = self.has(Fault::ForgetsEarly);
         self.inner.forget_settled(if early { UnixMillis(i64::MAX) } else { before })
+    }
+
+    fn forget_transcripts(
+        &self,
+        before: UnixMillis,
+        after: Option<SubmissionId>,
+    ) -> Pending<'_, Option<SubmissionId>> {
+        if self.has(Fault::KeepsTranscripts) {
+            return Box::pin(async { Ok(None) });
+        }
+        self.inner.forget_transcripts(before, after)
     }
 
     fn mailboxes(&self, account: AccountId) -> Pending<'_, Vec<Mailbox>> {

@@ -33,14 +33,7 @@ pub(super) fn outcome(recipient: u32, state: RecipientState) -> Outcome {
 }
 
 pub(super) fn finish_of(submission: SubmissionId, outcomes: Vec<Outcome>) -> Finish {
-    Finish {
-        submission,
-        at: after(10),
-        outcomes,
-        attempts: Vec::new(),
-        events: Vec::new(),
-        notices: Vec::new(),
-    }
+    Finish { outcomes, ..Finish::of(submission, after(10)) }
 }
 
 pub(super) fn lease(world: &World<'_>, now: i64, limit: u32) -> Result<Vec<Due>, String> {
@@ -374,7 +367,7 @@ pub(super) fn events_are_kept_in_order(harness: &mut dyn Harness) -> Held {
         NewEvent::new(after(1), Happening::Routed { hosts: vec!["mx".to_owned()] }, "by MX"),
     ];
     good("adding events", world.store.record(id, more.to_vec()))?;
-    let failed = NewEvent::new(after(2), Happening::Failed { reply: None }, "no such user").of(0);
+    let failed = NewEvent::new(after(2), Happening::failed(None), "no such user").of(0);
     let finish = Finish {
         events: vec![failed.clone()],
         ..finish_of(id, vec![outcome(0, RecipientState::Failed)])
@@ -451,6 +444,9 @@ pub(super) fn queue_lists_what_is_open(harness: &mut dyn Harness) -> Held {
         (QueueFilter { due_after: Some(late(-1)), limit: Some(1), ..all.clone() }, vec![*last]),
         (QueueFilter { due_after: Some(late(-1)), before: Some(*last), ..all.clone() }, vec![*first]),
         (QueueFilter { due_after: Some(late(0)), ..all.clone() }, vec![]),
+        (QueueFilter { limit: Some(1), after: Some(*first), ..all.clone() }, vec![*last]),
+        (QueueFilter { limit: Some(2), after: Some(*first), settled: true, ..all.clone() }, vec![*local, *third]),
+        (QueueFilter { after: Some(*local), before: Some(*last), settled: true, ..all }, vec![*third]),
     ];
     for (filter, expected) in table {
         let words = format!("{filter:?}");

@@ -3,7 +3,7 @@
 //! Standards: RFC 3848 (transmission types), RFC 3464 §2.3.3 (actions).
 //! Not here: events themselves (crate `store`).
 
-use store::{CertificateRecord, Happening, TlsRecord};
+use store::{CertificateRecord, Happening, RemoteReply, TlsRecord};
 
 use crate::cli::output::Style;
 use crate::control::{reply_line, time};
@@ -37,6 +37,7 @@ fn name(happening: &Happening) -> (Style, &'static str) {
         Happening::Released => (Style::Strong, "released"),
         Happening::RetryAsked => (Style::Strong, "retry asked"),
         Happening::Cancelled => (Style::Bad, "cancelled"),
+        Happening::Rerouted { .. } => (Style::Strong, "rerouted"),
         _ => (Style::Faint, "event"),
     }
 }
@@ -51,19 +52,23 @@ fn details(happening: &Happening) -> String {
         Happening::Completed { changes } => changes.join(", "),
         Happening::Delivered { mailbox } => mailbox.clone(),
         Happening::Routed { hosts } => hosts.join(", "),
-        Happening::Attempted { host, address, port, tls, stage, reply } => {
+        Happening::Attempted { host, address, port, tls, stage, reply, attempt } => {
             let address = address.map(|ip| format!(" [{ip}]:{port}")).unwrap_or_default();
             let tls = tls.as_ref().map(|record| format!(", {}", self::tls(record)));
             let reply = reply.as_ref().map(|reply| format!(": {}", reply_line(reply)));
             let (tls, reply) = (tls.unwrap_or_default(), reply.unwrap_or_default());
-            format!("{host}{address}{tls}, {stage}{reply}")
+            let attempt = attempt.map(|number| format!("attempt {number}: ")).unwrap_or_default();
+            format!("{attempt}{host}{address}{tls}, {stage}{reply}")
         }
         Happening::Accepted { host, reply } => format!("{host} said {}", reply_line(reply)),
-        Happening::Deferred { until, reply } => {
-            let reply = reply.as_ref().map(|reply| format!(", {}", reply_line(reply)));
-            format!("until {}{}", time(*until), reply.unwrap_or_default())
+        Happening::Deferred { .. } => deferred(happening),
+        Happening::Failed { reply, host, status } => {
+            let said = reply.as_ref().map(|reply| said(host.as_deref(), reply));
+            let own = || status.map(|status| status.to_string());
+            said.or_else(own).unwrap_or_default()
         }
-        Happening::Failed { reply } => reply.as_ref().map(reply_line).unwrap_or_default(),
+        Happening::Rerouted { to: Some(to) } => format!("to {to}"),
+        Happening::Rerouted { to: None } => "where it goes by itself".to_owned(),
         Happening::Noticed { kind, notice, to } => format!("{kind} notice {notice} to {to}"),
         Happening::Reported { action, by, text } => {
             let by = by.as_ref().map(|by| format!(" by {by}")).unwrap_or_default();
@@ -71,6 +76,33 @@ fn details(happening: &Happening) -> String {
             format!("{action}{by}{text}")
         }
         _ => String::new(),
+    }
+}
+
+/// Until when, after how many tries, until when at all, and in whose words.
+fn deferred(happening: &Happening) -> String {
+    let Happening::Deferred { until, reply, host, attempts, gives_up, .. } = happening else {
+        return String::new();
+    };
+    let mut parts = vec![format!("until {}", time(*until))];
+    parts.extend(attempts.map(|count| format!("tried {}", times(count))));
+    parts.extend(gives_up.map(|end| format!("gives up {}", time(end))));
+    parts.extend(reply.as_ref().map(|reply| said(host.as_deref(), reply)));
+    parts.join(", ")
+}
+
+fn times(count: u32) -> String {
+    match count {
+        0 => "never yet".to_owned(),
+        1 => "once".to_owned(),
+        count => format!("{count} times"),
+    }
+}
+
+fn said(host: Option<&str>, reply: &RemoteReply) -> String {
+    match host {
+        Some(host) => format!("{host} said {}", reply_line(reply)),
+        None => reply_line(reply),
     }
 }
 
