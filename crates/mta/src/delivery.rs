@@ -201,6 +201,19 @@ impl Plan {
         }
     }
 
+    /// Holds a recipient, as an operator's rule wants it.
+    pub(crate) fn hold(&mut self, number: usize, reason: &str) {
+        if let Some(new) = self.recipients.get_mut(number) {
+            new.fate = NewFate::Hold;
+        }
+        for event in &mut self.events {
+            if event.recipient.and_then(|own| usize::try_from(own).ok()) == Some(number) {
+                event.happening = Happening::Held;
+                event.reason = reason.to_owned();
+            }
+        }
+    }
+
     fn push(&mut self, recipient: Recipient, expanded_from: Option<Address>, fate: NewFate) {
         self.recipients.push(NewRecipient { recipient, expanded_from, fate });
     }
@@ -270,6 +283,7 @@ mod tests {
                 .map(|new| match &new.fate {
                     NewFate::Deliver(_) => format!("{} delivered", new.recipient.address),
                     NewFate::Queue { .. } => format!("{} queued", new.recipient.address),
+                    NewFate::Hold => format!("{} held", new.recipient.address),
                 })
                 .collect();
             assert_eq!(found, wanted, "{why}");

@@ -15,6 +15,7 @@
 
 mod delivery;
 pub mod notice;
+mod orders;
 pub mod queue;
 pub mod reception;
 pub mod relay;
@@ -87,6 +88,11 @@ pub struct QueueConfig {
     pub hold_max: Duration,
     /// The shortest time after which a message may be wanted back (RFC 2852).
     pub deliver_by_min: Duration,
+    /// For how long what there is to tell of a message is gathered into one notice, while more of
+    /// its recipients may have news; zero: not at all.
+    pub gather: Duration,
+    /// After how many refusals as unknown (5.1.1) an address is suppressed; `None`: never.
+    pub suppress_after: Option<u32>,
 }
 
 impl Default for QueueConfig {
@@ -106,6 +112,8 @@ impl Default for QueueConfig {
             hold_max: Duration::from_secs(30 * 24 * HOUR),
             // Shorter ones would only come back.
             deliver_by_min: Duration::from_secs(MINUTE),
+            gather: Duration::ZERO,
+            suppress_after: None,
         }
     }
 }
@@ -240,6 +248,10 @@ pub struct Mta {
     reports: report::Desk,
     /// Connections to other servers that wait for the next message.
     idle: relay::Pool,
+    /// What an operator wants of all mail.
+    orders: orders::Orders,
+    /// News that senders have to be told.
+    untold: queue::UntoldWaiting,
     /// Turns at other servers.
     lanes: Arc<queue::Lanes>,
     /// Addresses that could not be reached a moment ago.
@@ -258,6 +270,8 @@ impl Mta {
             timeline: Timeline::new(world.clock.as_ref()),
             looked_at: Room::new(reception::LOOKED_AT_OCTETS_MAX),
             reports: report::Desk::default(),
+            orders: orders::Orders::default(),
+            untold: queue::UntoldWaiting::default(),
             idle: relay::Pool::default(),
             world,
         })
@@ -273,6 +287,11 @@ impl Mta {
     pub fn try_again(&self) {
         self.lanes.try_again();
         self.unreached.try_again();
+    }
+
+    /// Something was put into the store that senders have to be told.
+    pub fn tell_soon(&self) {
+        self.untold.more();
     }
 
     /// How things are at a destination that is tried, or was a moment ago.

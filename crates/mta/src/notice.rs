@@ -31,6 +31,8 @@ pub enum Kind {
     Failure,
     /// It will never arrive: the time limit passed.
     Expired,
+    /// It will never arrive: an operator took it back.
+    Cancelled,
     /// It is late.
     Delay,
     /// It is in a mailbox.
@@ -45,7 +47,7 @@ impl Kind {
     /// The word in events.
     pub fn name(self) -> &'static str {
         match self {
-            Self::Failure | Self::Expired => "failure",
+            Self::Failure | Self::Expired | Self::Cancelled => "failure",
             Self::Delay => "delay",
             Self::Success => "success",
             Self::Relayed => "relayed",
@@ -53,9 +55,14 @@ impl Kind {
         }
     }
 
+    /// Whether it will never arrive.
+    pub fn is_failure(self) -> bool {
+        matches!(self, Self::Failure | Self::Expired | Self::Cancelled)
+    }
+
     fn action(self) -> Action {
         match self {
-            Self::Failure | Self::Expired => Action::Failed,
+            Self::Failure | Self::Expired | Self::Cancelled => Action::Failed,
             Self::Delay => Action::Delayed,
             Self::Success => Action::Delivered,
             Self::Relayed => Action::Relayed,
@@ -84,6 +91,8 @@ pub struct Original<'a> {
 /// What became of one recipient.
 #[derive(Clone, Debug)]
 pub struct Fate {
+    /// What became of it; all fates of one notice have kinds of the same name.
+    pub kind: Kind,
     /// Its number in the submission; a list that was expanded has none.
     pub number: Option<u32>,
     /// Who.
@@ -121,20 +130,22 @@ pub(crate) enum Way {
 }
 
 impl Notice {
-    /// Writes a notice. `None` when there is nobody to tell.
+    /// Writes a notice. `None` when there is nobody to tell, or nothing.
     ///
     /// # Errors
     ///
     /// When it cannot be written, which is for the log and the events.
     pub(crate) fn write(
         mta: &Mta,
-        kind: Kind,
         original: &Original<'_>,
         fates: &[Fate],
         returned: Returned,
         way: Way,
     ) -> Result<Option<Self>, DraftError> {
-        let Some(to) = original.reverse_path.address() else { return Ok(None) };
+        let (Some(to), [first, ..]) = (original.reverse_path.address(), fates) else {
+            return Ok(None);
+        };
+        let kind = first.kind;
         let (id, at) = (mta.new_id(), mta.now());
         let report = report(mta, kind, original, fates, returned, to);
         let message_id = report.message_id.as_str().to_owned();
@@ -147,6 +158,7 @@ impl Notice {
             let all: Vec<_> = (0..plan.recipients.len()).collect();
             plan.put_off(&all, at, "");
         }
+        mta.orders.hold(&ReversePath::NULL, &mut plan);
         let told =
             Happening::Noticed { kind: kind.name().to_owned(), notice: id, to: to.to_string() };
         let event = |fate: &Fate| match fate.number {
@@ -203,7 +215,7 @@ fn report(
         arrival_date: Some(trace::date(original.accepted_at)),
         deliver_by_date: original.terms.deliver_by.map(|by| trace::date(by.at)),
         future_release_request: original.terms.release.map(|release| release.asked),
-        recipients: fates.iter().map(|fate| report_recipient(kind, fate)).collect(),
+        recipients: fates.iter().map(report_recipient).collect(),
         from: Mailbox {
             name: Some("Mail Delivery System".to_owned()),
             address: format!("postmaster@{hostname}"),
@@ -213,14 +225,14 @@ fn report(
         date: now,
         message_id: MessageId::new(now, mta.world.random.u64(), hostname.as_str()),
         original_message_id: original.message_id.cloned(),
-        text: words::text(kind, mta, original, fates),
+        text: words::text(mta, original, fates),
         returned,
     }
 }
 
-fn report_recipient(kind: Kind, fate: &Fate) -> ReportRecipient {
+fn report_recipient(fate: &Fate) -> ReportRecipient {
     // RFC 3463 §3.5: what was tried until the end has failed for good, for lack of time.
-    let status = match kind {
+    let status = match fate.kind {
         Kind::Expired => EnhancedStatus::new(5, 4, 7),
         _ => fate.status,
     };
@@ -231,7 +243,7 @@ fn report_recipient(kind: Kind, fate: &Fate) -> ReportRecipient {
     ReportRecipient {
         original_recipient: fate.recipient.original.clone(),
         final_recipient: fate.recipient.address.to_string(),
-        action: kind.action(),
+        action: fate.kind.action(),
         status,
         remote_mta: fate.host.clone().filter(|_| fate.reply.is_some()),
         diagnostic,
@@ -249,7 +261,8 @@ pub(crate) fn of_arrival(
     header: impl Fn() -> Vec<u8>,
     events: &mut Vec<NewEvent>,
 ) -> Vec<Accept> {
-    let fate = |number, recipient: &Recipient, text: &str| Fate {
+    let fate = |kind, number, recipient: &Recipient, text: &str| Fate {
+        kind,
         number,
         recipient: recipient.clone(),
         status: EnhancedStatus::new(2, 0, 0),
@@ -263,17 +276,17 @@ pub(crate) fn of_arrival(
         .zip(&plan.recipients)
         .filter(|(_, new)| matches!(new.fate, NewFate::Deliver(_)))
         .filter(|(_, new)| new.recipient.notify().success)
-        .map(|(number, new)| fate(Some(number), &new.recipient, "in the mailbox"))
+        .map(|(number, new)| fate(Kind::Success, Some(number), &new.recipient, "in the mailbox"))
         .collect();
-    let expanded: Vec<_> =
-        plan.expanded.iter().map(|list| fate(None, list, "handed on to its addresses")).collect();
+    let handed_on = |list| fate(Kind::Expanded, None, list, "handed on to its addresses");
+    let expanded: Vec<_> = plan.expanded.iter().map(handed_on).collect();
     let mut notices = Vec::new();
     for (kind, fates) in [(Kind::Success, delivered), (Kind::Expanded, expanded)] {
         if fates.is_empty() {
             continue;
         }
         let returned = Returned::Header(header());
-        match Notice::write(mta, kind, original, &fates, returned, Way::Direct) {
+        match Notice::write(mta, original, &fates, returned, Way::Direct) {
             Ok(Some(notice)) => {
                 events.extend(notice.events);
                 notices.push(notice.accept);

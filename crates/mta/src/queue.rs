@@ -21,6 +21,8 @@ mod local;
 mod schedule;
 mod settle;
 mod stranded;
+mod suppressed;
+mod telling;
 mod unreached;
 mod work;
 
@@ -39,6 +41,7 @@ pub(crate) use self::lanes::Lanes;
 pub use self::lanes::Standing;
 pub(crate) use self::schedule::Timeline;
 pub use self::schedule::{FailureClass, pause_before_retry, plus};
+pub(crate) use self::telling::Waiting as UntoldWaiting;
 pub(crate) use self::unreached::Unreached;
 use self::work::{Job, Work};
 use crate::Mta;
@@ -55,6 +58,8 @@ const TROUBLE_PAUSE: Duration = Duration::from_secs(5);
 /// Jobs that are leased for each that may be under way: those of busy domains wait their turn
 /// without holding up the others.
 const JOBS_PER_ATTEMPT: usize = 4;
+/// Submissions whose senders are told together, one by one.
+const TOLD_AT_A_TIME: u32 = 50;
 /// Most delivery reports that are followed at a time.
 const REPORTS_AT_A_TIME: usize = 8;
 
@@ -68,7 +73,7 @@ pub async fn run(mta: Arc<Mta>, shutdown: Shutdown) {
     queue.bring_back();
     mta.idle.open();
     while !shutdown.has_begun() {
-        let pause = queue.start_due().await.min(queue.leave_idle());
+        let pause = queue.start_due().await.min(queue.leave_idle()).min(queue.tell_due().await);
         tokio::select! {
             () = shutdown.begun() => break,
             Some(ended) = queue.running.join_next_with_id() => queue.ended(&ended),
@@ -76,6 +81,8 @@ pub async fn run(mta: Arc<Mta>, shutdown: Shutdown) {
             Some(told) = next_report(&mut reports), if queue.can_learn() => queue.learn(told),
             Some(_) = queue.learning.join_next() => {}
             Some(_) = queue.leaving.join_next() => {}
+            Some(_) = queue.telling.join_next() => {}
+            () = mta.untold.changed() => {}
             () = mta.world.clock.sleep(pause) => {}
         }
         while let Some(ended) = queue.running.try_join_next_with_id() {
@@ -96,6 +103,8 @@ struct Queue {
     work: Arc<Work>,
     running: JoinSet<()>,
     learning: JoinSet<()>,
+    /// Notices that are being written of what was gathered.
+    telling: JoinSet<()>,
     /// Goodbyes on connections that nobody needs any more.
     leaving: JoinSet<()>,
     /// What each task works on.
@@ -114,6 +123,7 @@ impl Queue {
             work: Arc::new(Work::new(mta, shutdown)),
             running: JoinSet::new(),
             learning: JoinSet::new(),
+            telling: JoinSet::new(),
             leaving: JoinSet::new(),
             jobs: HashMap::new(),
             under_way: BTreeSet::new(),
@@ -194,6 +204,32 @@ impl Queue {
             Ok(Some(_)) if leased => Duration::ZERO,
             Ok(Some(_)) | Err(_) => TROUBLE_PAUSE,
             Ok(None) => SCAN_PAUSE_MAX,
+        }
+    }
+
+    /// Starts telling what was gathered and is due; how long to wait when nothing wakes us.
+    async fn tell_due(&mut self) -> Duration {
+        let mta = Arc::clone(&self.work.mta);
+        if !self.telling.is_empty() || !mta.untold.take() {
+            return SCAN_PAUSE_MAX;
+        }
+        let now = mta.queue_now().max(mta.now());
+        match mta.world.store.untold(now, TOLD_AT_A_TIME).await {
+            Ok(found) => {
+                if found.next.is_some() || !found.due.is_empty() {
+                    mta.untold.expect();
+                }
+                if !found.due.is_empty() {
+                    self.telling.spawn(async move { telling::tell_all(&mta, found.due).await });
+                }
+                telling::pause_until(now, found.next, SCAN_PAUSE_MAX)
+            }
+            Err(StoreError::Closed) => SCAN_PAUSE_MAX,
+            Err(error) => {
+                error!(%error, "cannot read what senders have to be told");
+                mta.untold.expect();
+                TROUBLE_PAUSE
+            }
         }
     }
 

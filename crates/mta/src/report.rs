@@ -180,14 +180,7 @@ async fn apply(mta: &Mta, summary: &Summary, report: &Report) {
     if events.is_empty() {
         return;
     }
-    let finish = Finish {
-        submission: summary.id,
-        at,
-        outcomes,
-        attempts: Vec::new(),
-        events,
-        notices: Vec::new(),
-    };
+    let finish = Finish { outcomes, events, ..Finish::of(summary.id, at) };
     match mta.world.store.finish(finish).await {
         Ok(()) => info!(id = %summary.id, "learnt from a delivery report"),
         // Another report was faster.
@@ -240,6 +233,7 @@ mod tests {
             host: None,
             reply: None,
             delay_told: false,
+            route: None,
         }
     }
 

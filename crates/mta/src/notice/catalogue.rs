@@ -69,6 +69,7 @@ pub(super) enum Key {
     ToMany,
     Failed,
     Expired,
+    Cancelled,
     Late,
     Delivered,
     Relayed,
@@ -94,6 +95,7 @@ pub(super) enum Key {
     BlockList,
     NotVerified,
     Policy,
+    Suppressed,
     NoOtherLetters,
     NotInTime,
     NotCapable,
@@ -112,6 +114,7 @@ impl Key {
         Self::ToMany,
         Self::Failed,
         Self::Expired,
+        Self::Cancelled,
         Self::Late,
         Self::Delivered,
         Self::Relayed,
@@ -137,6 +140,7 @@ impl Key {
         Self::BlockList,
         Self::NotVerified,
         Self::Policy,
+        Self::Suppressed,
         Self::NoOtherLetters,
         Self::NotInTime,
         Self::NotCapable,
@@ -167,6 +171,7 @@ impl Key {
             (7, 0 | 28) if temporary => Self::SlowedDown,
             _ if temporary && code == Some(421) => Self::SlowedDown,
             (7, 1) if temporary => Self::Greylisted,
+            (7, 1) if reply.is_none() => Self::Suppressed,
             (7, _) if reply.is_some_and(names_block_list) => Self::BlockList,
             (7, _) => Self::Policy,
             _ if temporary => Self::NotNow,
@@ -192,6 +197,9 @@ fn english(key: Key) -> &'static str {
         Key::Failed => "Your message could not be delivered to:",
         Key::Expired => {
             "After {days} days of trying we gave up. Your message was not delivered to:"
+        }
+        Key::Cancelled => {
+            "The operator of our mail server took your message back. It was not delivered to:"
         }
         Key::Late => {
             "Your message is late. You need not do anything: we go on trying. It waits for:"
@@ -226,6 +234,7 @@ fn english(key: Key) -> &'static str {
         Key::BlockList => "They refuse mail from our server, because a block list names it.",
         Key::NotVerified => "They could not verify that we may send for your domain.",
         Key::Policy => "Their server refuses the message for a reason of policy.",
+        Key::Suppressed => "Our own mail server sends nothing to this address.",
         Key::NoOtherLetters => {
             "The mail server of {domain} cannot handle addresses with non-Latin letters."
         }
@@ -247,6 +256,10 @@ fn german(key: Key) -> &'static str {
         Key::Failed => "Ihre Nachricht konnte nicht zugestellt werden an:",
         Key::Expired => {
             "Nach {days} Tagen haben wir aufgegeben. Ihre Nachricht wurde nicht zugestellt an:"
+        }
+        Key::Cancelled => {
+            "Der Betreiber unseres Mailservers hat Ihre Nachricht zurückgezogen. Sie wurde nicht \
+             zugestellt an:"
         }
         Key::Late => {
             "Ihre Nachricht verspätet sich. Sie müssen nichts tun: wir versuchen es weiter. \
@@ -293,6 +306,7 @@ fn german(key: Key) -> &'static str {
             "Dort konnte nicht geprüft werden, ob wir für Ihre Domain senden dürfen."
         }
         Key::Policy => "Der Server dort lehnt die Nachricht nach seinen Regeln ab.",
+        Key::Suppressed => "Unser eigener Mailserver sendet nichts an diese Adresse.",
         Key::NoOtherLetters => {
             "Der Mailserver von {domain} kann mit Adressen in nicht lateinischer Schrift nicht \
              umgehen."
@@ -378,6 +392,7 @@ mod tests {
             ((4, 7, 28), Some(said(450, "")), Key::SlowedDown, "mail flood"),
             ((5, 7, 1), Some(said(550, "Spamhaus says no")), Key::BlockList, "names a list"),
             ((5, 7, 1), Some(said(550, "no")), Key::Policy, "RFC 3463 §3.8: not authorized"),
+            ((5, 7, 1), None, Key::Suppressed, "no server was asked: our own decision"),
             ((5, 7, 26), Some(said(550, "")), Key::NotVerified, "RFC 7372 §3.3"),
             ((5, 6, 7), None, Key::NoOtherLetters, "RFC 6531 §3.5"),
             ((5, 4, 7), None, Key::NotInTime, "RFC 2852 §4.1.3: delivery time expired"),

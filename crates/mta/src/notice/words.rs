@@ -10,7 +10,7 @@ use crate::{Mta, trace};
 /// The subject: what happened, and to whom if that is one.
 pub(super) fn subject(language: Language, kind: Kind, fates: &[Fate]) -> String {
     let what = match kind {
-        Kind::Failure | Kind::Expired => Key::SubjectNotDelivered,
+        Kind::Failure | Kind::Expired | Kind::Cancelled => Key::SubjectNotDelivered,
         Kind::Delay => Key::SubjectDelayed,
         Kind::Success => Key::SubjectDelivered,
         Kind::Relayed | Kind::Expanded => Key::SubjectHandedOn,
@@ -23,20 +23,23 @@ pub(super) fn subject(language: Language, kind: Kind, fates: &[Fate]) -> String 
 }
 
 /// The text for people.
-pub(super) fn text(kind: Kind, mta: &Mta, original: &Original<'_>, fates: &[Fate]) -> String {
+pub(super) fn text(mta: &Mta, original: &Original<'_>, fates: &[Fate]) -> String {
     let language = mta.config.language;
-    let first = match kind {
-        Kind::Failure => Key::Failed,
-        Kind::Expired => Key::Expired,
-        Kind::Delay => Key::Late,
-        Kind::Success => Key::Delivered,
-        Kind::Relayed => Key::Relayed,
-        Kind::Expanded => Key::Expanded,
-    };
     let days = mta.config.queue.expire.as_secs().div_ceil(24 * 60 * 60).to_string();
-    let mut lines = vec![language.say(first, &[("days", &days)])];
-    for fate in fates {
-        recipient(&mut lines, language, kind, fate);
+    let mut lines = Vec::new();
+    let mut told: Vec<Kind> = Vec::new();
+    for kind in fates.iter().map(|fate| fate.kind) {
+        if told.contains(&kind) {
+            continue;
+        }
+        if !told.is_empty() {
+            lines.push(String::new());
+        }
+        told.push(kind);
+        lines.push(language.say(first(kind), &[("days", &days)]));
+        for fate in fates.iter().filter(|fate| fate.kind == kind) {
+            recipient(&mut lines, language, kind, fate);
+        }
     }
     let time = trace::date(original.accepted_at).to_string();
     let id = original.id.to_string();
@@ -45,6 +48,19 @@ pub(super) fn text(kind: Kind, mta: &Mta, original: &Original<'_>, fates: &[Fate
     lines.push(language.say(Key::WrittenBy, &[("host", mta.config.hostname.as_str())]));
     lines.push(String::new());
     lines.join("\n")
+}
+
+/// The sentence above the recipients of a kind.
+fn first(kind: Kind) -> Key {
+    match kind {
+        Kind::Failure => Key::Failed,
+        Kind::Expired => Key::Expired,
+        Kind::Cancelled => Key::Cancelled,
+        Kind::Delay => Key::Late,
+        Kind::Success => Key::Delivered,
+        Kind::Relayed => Key::Relayed,
+        Kind::Expanded => Key::Expanded,
+    }
 }
 
 fn recipient(lines: &mut Vec<String>, language: Language, kind: Kind, fate: &Fate) {

@@ -118,12 +118,10 @@ async fn enter(
     notices.insert(0, accept);
     let state = if stays { RecipientState::Delivered } else { RecipientState::Expanded };
     let finish = Finish {
-        submission: summary.id,
-        at,
         outcomes: vec![outcome(view, state)],
-        attempts: Vec::new(),
         events: vec![went_on(view, id, at)],
         notices,
+        ..Finish::of(summary.id, at)
     };
     mta.world.store.finish(finish).await?;
     info!(recipient = view.number, as_id = %id, "is ours; delivered here");

@@ -6,26 +6,21 @@
 
 use std::time::Duration;
 
-use envelope::{ByMode, EnvelopeId, ReversePath};
-use message::MessageId;
-use message::header;
+use envelope::{ByMode, EnhancedStatus};
 use message::report::Returned;
 use store::{
-    Accept, Attempt, Happening, NewEvent, Outcome, RecipientState, RecipientView, StoreError,
-    SubmissionId, Summary, Terms, UnixMillis,
+    Attempt, Finish, Happening, NewEvent, News, NewsKind, Outcome, RecipientState, RecipientView,
+    SubmissionId, Summary, UnixMillis, Untold,
 };
 use tracing::warn;
 
 use super::in_time::{self, Due};
 use super::schedule::{FailureClass, is_expired, pause_of_class, plus, with_jitter};
+use super::telling::{self, About, Tidings};
 use super::work::Found;
 use crate::Mta;
-use crate::notice::{self, Fate, Kind, Notice, Original, Way};
+use crate::notice::{self, Way};
 use crate::relay::{self, Told};
-
-/// Most of a message that goes back with a failure notice when RET=FULL asks for all of it; of
-/// larger ones the header goes back (RFC 3461 §4.3 leaves that to us).
-const RETURNED_OCTETS_MAX: usize = 256 * 1024;
 
 /// Pause before what was put off without a try comes again.
 const PUT_OFF_PAUSE: Duration = Duration::from_secs(5 * 60);
@@ -33,32 +28,17 @@ const PUT_OFF_PAUSE: Duration = Duration::from_secs(5 * 60);
 /// What became of the recipients of one job; ready to be committed.
 #[derive(Debug)]
 pub(super) struct Settled {
+    id: SubmissionId,
     pub(super) at: UnixMillis,
     pub(super) outcomes: Vec<Outcome>,
     pub(super) attempts: Vec<Attempt>,
     events: Vec<NewEvent>,
     about: About,
-    /// What each kind of notice tells.
-    news: Vec<(Kind, Vec<Fate>)>,
+    /// What the sender is to be told.
+    news: Vec<Tidings>,
+    /// When, if other recipients may have news before.
+    later: Option<UnixMillis>,
     returned: Returned,
-}
-
-/// The parts of the submission that a notice needs.
-#[derive(Debug)]
-struct About {
-    id: SubmissionId,
-    accepted_at: UnixMillis,
-    reverse_path: ReversePath,
-    envelope_id: Option<EnvelopeId>,
-    message_id: Option<MessageId>,
-    terms: Terms,
-}
-
-impl About {
-    /// From when on its time in the queue counts.
-    fn begins_at(&self) -> UnixMillis {
-        self.terms.begins_at(self.accepted_at)
-    }
 }
 
 pub(super) async fn settle(
@@ -67,21 +47,15 @@ pub(super) async fn settle(
     views: &[&RecipientView],
     found: Found,
 ) -> Settled {
-    let message_id = summary.message_id.as_deref().and_then(|id| id.parse().ok());
     let mut settled = Settled {
+        id: summary.id,
         at: mta.now(),
         outcomes: Vec::new(),
         attempts: found.attempts,
         events: found.events,
-        about: About {
-            id: summary.id,
-            accepted_at: summary.accepted_at,
-            reverse_path: summary.reverse_path.clone(),
-            envelope_id: summary.envelope_id.clone(),
-            message_id,
-            terms: summary.terms.clone(),
-        },
+        about: About::new(summary),
         news: Vec::new(),
+        later: None,
         returned: Returned::Nothing,
     };
     assert!(views.len() == found.told.len(), "each recipient has its answer");
@@ -89,48 +63,12 @@ pub(super) async fn settle(
         settled.recipient(mta, view, told);
     }
     if !settled.news.is_empty() {
-        settled.returned = returned(mta, summary).await;
+        settled.later = telling::gathered_until(mta, summary, &settled.news, settled.at);
+        if settled.later.is_none() {
+            settled.returned = telling::returned(mta, summary).await;
+        }
     }
     settled
-}
-
-/// What goes back with a notice: the header, or all of it where the sender asked for that.
-async fn returned(mta: &Mta, summary: &Summary) -> Returned {
-    match read_back(mta, summary).await {
-        Ok(octets) => {
-            // A notice is made of lines, which binary content is not.
-            let whole = summary.ret == Some(envelope::Return::Full)
-                && summary.body != envelope::BodyType::BinaryMime
-                && u64::try_from(octets.len()) == Ok(summary.octets);
-            if whole {
-                return Returned::Message(octets);
-            }
-            let end = header::head_end(&octets).unwrap_or(octets.len());
-            Returned::Header(octets.get(..end).unwrap_or_default().to_vec())
-        }
-        Err(error) => {
-            warn!(%error, "cannot read what a notice should return");
-            Returned::Nothing
-        }
-    }
-}
-
-/// The first octets of the content, at most [`RETURNED_OCTETS_MAX`].
-async fn read_back(mta: &Mta, summary: &Summary) -> Result<Vec<u8>, StoreError> {
-    let Some(message) = summary.message else { return Ok(Vec::new()) };
-    let mut octets = Vec::new();
-    loop {
-        let left = RETURNED_OCTETS_MAX.saturating_sub(octets.len());
-        let at = octets.len() as u64;
-        if left == 0 || at >= summary.octets {
-            return Ok(octets);
-        }
-        let piece = mta.world.store.read(message, at, left).await?;
-        if piece.is_empty() {
-            return Ok(octets);
-        }
-        octets.extend_from_slice(&piece);
-    }
 }
 
 impl Settled {
@@ -154,12 +92,12 @@ impl Settled {
         let attempts = view.attempts.saturating_add(tried);
         let begun = self.about.begins_at();
         if told.status.is_permanent() {
-            self.fail(view, told, Kind::Failure, &told.text);
+            self.fail(view, told, NewsKind::Failed, &told.text);
         } else if let Due::Over(told) = self.in_time(mta, told) {
-            self.fail(view, &told, Kind::Failure, &told.text);
+            self.fail(view, &told, NewsKind::Failed, &told.text);
         } else if is_expired(&mta.config.queue, begun, attempts, self.at) {
             let text = format!("tried until the time limit; the last answer: {}", told.text);
-            self.fail(view, told, Kind::Expired, &text);
+            self.fail(view, told, NewsKind::Expired, &text);
         } else {
             self.defer(mta, view, told, attempts);
         }
@@ -182,15 +120,23 @@ impl Settled {
         let wanted_anyhow = in_time::tells_relaying(deliver_by, mta.queue_now(), told, notify);
         if wanted_anyhow || (told.kind == relay::Kind::Taken && notify.success) {
             // RFC 3461 §5.2.2 (b): the next server will not tell, so we say how far it got.
-            self.tell(Kind::Relayed, view, told, None);
+            self.tell(NewsKind::Relayed, view, told, None);
         }
     }
 
-    fn fail(&mut self, view: &RecipientView, told: &Told, kind: Kind, reason: &str) {
+    fn fail(&mut self, view: &RecipientView, told: &Told, kind: NewsKind, reason: &str) {
         if cfg!(feature = "fault-accepts-refused") {
             return self.outcomes.push(outcome(view, told, RecipientState::Accepted));
         }
-        self.note(view.number, Happening::Failed { reply: told.reply.clone() }, reason);
+        let failed = Happening::Failed {
+            reply: told.reply.clone(),
+            host: told.host.clone(),
+            status: Some(match kind {
+                NewsKind::Expired => EnhancedStatus::new(5, 4, 7), // RFC 3463 §3.5
+                _ => told.status,
+            }),
+        };
+        self.note(view.number, failed, reason);
         self.outcomes.push(outcome(view, told, RecipientState::Failed));
         if view.recipient.notify().failure {
             self.tell(kind, view, told, None);
@@ -230,12 +176,19 @@ impl Settled {
             true => format!("{}; they may have it all the same, and get it twice", told.text),
             false => told.text.clone(),
         };
-        let deferred = Happening::Deferred { until: due, reply: told.reply.clone() };
+        let deferred = Happening::Deferred {
+            until: due,
+            reply: told.reply.clone(),
+            host: told.host.clone(),
+            status: Some(told.status),
+            attempts: Some(attempts),
+            gives_up: Some(deadline.min(back_at)),
+        };
         self.note(view.number, deferred, &reason);
         if tell {
             match self.in_time(mta, told) {
-                Due::Late(told) => self.tell(Kind::Delay, view, &told, Some(deadline)),
-                _ => self.tell(Kind::Delay, view, told, Some(deadline.min(back_at))),
+                Due::Late(told) => self.tell(NewsKind::Delayed, view, &told, Some(deadline)),
+                _ => self.tell(NewsKind::Delayed, view, told, Some(deadline.min(back_at))),
             }
         }
         self.outcomes.push(Outcome {
@@ -249,7 +202,13 @@ impl Settled {
         self.events.push(NewEvent::new(self.at, happening, reason).of(number));
     }
 
-    fn tell(&mut self, kind: Kind, view: &RecipientView, told: &Told, until: Option<UnixMillis>) {
+    fn tell(
+        &mut self,
+        kind: NewsKind,
+        view: &RecipientView,
+        told: &Told,
+        until: Option<UnixMillis>,
+    ) {
         if cfg!(feature = "fault-forgets-notice") {
             return;
         }
@@ -258,58 +217,44 @@ impl Settled {
             self.events.push(event);
             return;
         }
-        let fate = Fate {
-            number: Some(view.number),
-            recipient: view.recipient.clone(),
+        let news = News {
+            kind,
             status: told.status,
             host: told.host.clone(),
             reply: told.reply.clone(),
             text: told.text.clone(),
-            last_attempt: self.at,
-            will_retry_until: until,
+            at: self.at,
+            until,
         };
-        match self.news.iter_mut().find(|(known, _)| *known == kind) {
-            Some((_, fates)) => fates.push(fate),
-            None => self.news.push((kind, vec![fate])),
-        }
+        let untold = Untold { recipient: view.number, due: self.at, news };
+        self.news.push(Tidings { recipient: view.recipient.clone(), untold });
     }
 
-    /// The notices, written anew for each try to commit them, and all events.
-    pub(super) fn notices(&self, mta: &Mta, way: Way) -> (Vec<Accept>, Vec<NewEvent>) {
-        let about = &self.about;
-        let original = Original {
-            id: about.id,
-            accepted_at: about.accepted_at,
-            reverse_path: &about.reverse_path,
-            envelope_id: about.envelope_id.as_ref(),
-            message_id: about.message_id.as_ref(),
-            terms: &about.terms,
+    /// What the commit tells at once and what later, written anew for each try to commit it.
+    pub(super) fn finish(&self, mta: &Mta, way: Way) -> Finish {
+        let mut finish = Finish {
+            outcomes: self.outcomes.clone(),
+            attempts: self.attempts.clone(),
+            events: self.events.clone(),
+            ..Finish::of(self.id, self.at)
         };
-        let mut events = self.events.clone();
-        let mut notices = Vec::new();
-        for (kind, fates) in &self.news {
-            let returned = match kind {
-                // RFC 3461 §6.2: content comes back with failures only.
-                Kind::Failure | Kind::Expired => self.returned.clone(),
-                _ => header_of(&self.returned),
-            };
-            match Notice::write(mta, *kind, &original, fates, returned, way) {
-                Ok(Some(notice)) => {
-                    events.extend(notice.events);
-                    notices.push(notice.accept);
-                }
-                Ok(None) => events.push(notice::nobody(self.at)),
-                Err(error) => events.push(notice::unwritten(&original, *kind, &error)),
+        match self.later {
+            Some(due) => {
+                let later = self.news.iter().map(|told| Untold { due, ..told.untold.clone() });
+                finish.untold = later.collect();
+            }
+            None => {
+                let (notices, events) = self.about.notices(mta, &self.news, &self.returned, way);
+                finish.notices = notices;
+                finish.events.extend(events);
             }
         }
-        (notices, events)
+        finish
     }
-}
 
-fn header_of(returned: &Returned) -> Returned {
-    match returned {
-        Returned::Message(octets) => Returned::from_content(octets, envelope::Return::Headers),
-        other => other.clone(),
+    /// Whether something is left to be told later.
+    pub(super) fn tells_later(&self) -> bool {
+        self.later.is_some() && !self.news.is_empty()
     }
 }
 

@@ -36,7 +36,8 @@ async fn look(mta: &Mta) -> Result<(), StoreError> {
     let mut before = None;
     loop {
         let limit = Some(PAGE);
-        let filter = QueueFilter { before, limit, due_after: Some(too_late), settled: false };
+        let due_after = Some(too_late);
+        let filter = QueueFilter { before, limit, due_after, ..QueueFilter::default() };
         let page = mta.world.store.queue(filter).await?;
         let Some(oldest) = page.iter().map(|summary| summary.id).min() else { return Ok(()) };
         before = Some(oldest);

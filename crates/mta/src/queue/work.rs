@@ -20,7 +20,7 @@ use super::settle::{self, Settled};
 use super::{LEASE, TROUBLE_PAUSE, plus};
 use crate::Mta;
 use crate::notice::Way;
-use crate::queue::{forward, in_time, local};
+use crate::queue::{forward, in_time, local, suppressed};
 use crate::relay::{self, Cargo, Ending, Kind, Others, Told, Tried};
 use crate::routing::{self, ADDRESSES_MAX, Host};
 use crate::rules::Outgoing;
@@ -101,7 +101,7 @@ fn without_turn(no_turn: NoTurn) -> Told {
 }
 
 /// We shut down before anything was handed over.
-struct GivenUp;
+pub(super) struct GivenUp;
 
 impl Work {
     pub(super) fn new(mta: Arc<Mta>, shutdown: Shutdown) -> Self {
@@ -118,7 +118,7 @@ impl Work {
         let Job { summary, domain, numbers } = job;
         let views: Vec<_> =
             summary.recipients.iter().filter(|view| numbers.contains(&view.number)).collect();
-        let found = match self.find_out(&summary, &domain, &views).await {
+        let found = match self.find_out_unless_suppressed(&summary, &domain, &views).await {
             Ok(found) => found,
             // Nothing happened. It is in the queue as before, and due.
             Err(GivenUp) => return,
@@ -134,17 +134,14 @@ impl Work {
         let at = self.mta.now();
         let until = plus(self.mta.queue_now(), BROKEN_PAUSE);
         let deferred = |number: &u32| {
-            let happening = Happening::Deferred { until, reply: None };
+            let happening = Happening::deferred(until, None);
             NewEvent::new(at, happening, "our attempt broke down, which the log tells of")
                 .of(*number)
         };
         let finish = Finish {
-            submission,
-            at,
             outcomes: numbers.iter().map(|number| waits(*number, until, Counts::Yes)).collect(),
-            attempts: Vec::new(),
             events: numbers.iter().map(deferred).collect(),
-            notices: Vec::new(),
+            ..Finish::of(submission, at)
         };
         if let Err(error) = self.mta.world.store.finish(finish).await {
             error!(id = %submission, %error, "what broke down waits until its lease ends");
@@ -154,12 +151,8 @@ impl Work {
     /// Ends the lease of a recipient that we do not work on: it is due, if it still waits.
     pub(super) async fn let_go(&self, (submission, number): (SubmissionId, u32)) {
         let finish = Finish {
-            submission,
-            at: self.mta.now(),
             outcomes: vec![waits(number, self.mta.queue_now(), Counts::No)],
-            attempts: Vec::new(),
-            events: Vec::new(),
-            notices: Vec::new(),
+            ..Finish::of(submission, self.mta.now())
         };
         match self.mta.world.store.finish(finish).await {
             // Refused: it is settled, so that its lease does not matter.
@@ -168,7 +161,7 @@ impl Work {
         }
     }
 
-    async fn find_out(
+    pub(super) async fn find_out(
         &self,
         summary: &Summary,
         domain: &Domain,
@@ -288,7 +281,7 @@ impl Work {
                         self.mta.unreached.remember(address, now, &tried.attempt.result);
                     }
                 }
-                events.push(attempted(mta, &tried, outgoing));
+                events.push(attempted(mta, &tried, (summary, outgoing)));
                 attempts.push(tried.attempt);
                 tried.results
             };
@@ -317,13 +310,17 @@ impl Work {
         let mut pause = TROUBLE_PAUSE;
         let mut way = Way::Direct;
         loop {
-            let finish = settled.finish(&self.mta, summary, way);
+            let finish = settled.finish(&self.mta, way);
             let error = match self.mta.world.store.finish(finish).await {
                 Ok(()) => {
                     for outcome in &settled.outcomes {
                         let state = outcome.state.name();
                         info!(recipient = outcome.recipient, state, "attempted");
                     }
+                    if settled.tells_later() {
+                        self.mta.untold.more();
+                    }
+                    suppressed::learn(&self.mta, summary, &settled).await;
                     return;
                 }
                 Err(error) => error,
@@ -432,7 +429,13 @@ fn routed(mta: &Mta, hosts: &[Host], why: String) -> NewEvent {
     NewEvent::new(mta.now(), Happening::Routed { hosts: listed.collect() }, why)
 }
 
-fn attempted(mta: &Mta, tried: &Tried, outgoing: &Outgoing<'_>) -> NewEvent {
+/// Which attempt it is of those whom it is for; the highest where they differ.
+fn which_attempt(summary: &Summary, numbers: &[u32]) -> Option<u32> {
+    let views = summary.recipients.iter().filter(|view| numbers.contains(&view.number));
+    views.map(|view| view.attempts.saturating_add(1)).max()
+}
+
+fn attempted(mta: &Mta, tried: &Tried, (summary, outgoing): (&Summary, &Outgoing<'_>)) -> NewEvent {
     let last = tried.results.first();
     let attempt = &tried.attempt;
     let happening = Happening::Attempted {
@@ -442,21 +445,8 @@ fn attempted(mta: &Mta, tried: &Tried, outgoing: &Outgoing<'_>) -> NewEvent {
         tls: attempt.tls.clone(),
         stage: last.map(|told| told.stage.to_owned()).unwrap_or_default(),
         reply: last.and_then(|told| told.reply.clone()),
+        attempt: which_attempt(summary, &attempt.recipients),
     };
     let text = last.filter(|told| told.reply.is_none()).map(|told| told.text.clone());
     NewEvent::new(mta.now(), happening, both(text.unwrap_or_default(), outgoing.why()))
-}
-
-impl Settled {
-    fn finish(&self, mta: &Mta, summary: &Summary, way: Way) -> Finish {
-        let (notices, events) = self.notices(mta, way);
-        Finish {
-            submission: summary.id,
-            at: self.at,
-            outcomes: self.outcomes.clone(),
-            attempts: self.attempts.clone(),
-            events,
-            notices,
-        }
-    }
 }

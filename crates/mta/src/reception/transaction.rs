@@ -163,6 +163,7 @@ impl SmtpDrive {
         refuse_circles(&plan, &whole.facts)?;
         let store = Arc::clone(&self.mta().world.store);
         mind_quotas(store.as_ref(), &mut plan, whole.content.octets(), at).await?;
+        self.mta().orders.hold(&sender.reverse_path, &mut plan);
         let report = match recipients.as_slice() {
             [only] if !whole.body.is_empty() => {
                 let body = std::mem::take(&mut whole.body);
@@ -332,7 +333,7 @@ fn refuse_circles(plan: &Plan, facts: &Facts) -> Result<(), Reply> {
         let again = plan.recipients.iter().any(|new| {
             let by = match new.fate {
                 NewFate::Deliver(_) => Some(&new.recipient.address),
-                NewFate::Queue { .. } => new.expanded_from.as_ref(),
+                NewFate::Queue { .. } | NewFate::Hold => new.expanded_from.as_ref(),
             };
             by.is_some_and(|by| before.eq_ignore_ascii_case(&by.to_string()))
         });
