@@ -297,7 +297,7 @@ impl Mta {
     /// How things are at a destination that is tried, or was a moment ago.
     pub fn standing(&self, sender: &ReversePath, domain: &Domain) -> Option<queue::Standing> {
         let outgoing = rules::Outgoing::of(&self.config.outbound, sender, domain);
-        let destination = outgoing.destination(domain);
+        let destination = outgoing.destination(domain, None);
         self.lanes.standing(&destination.name, self.world.clock.monotonic())
     }
 

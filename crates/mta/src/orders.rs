@@ -7,6 +7,7 @@
 //! Not here: orders for mail that waits already (`store.steer`), suppressed recipients
 //! (`queue::suppressed`).
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -38,20 +39,23 @@ impl Orders {
         self.suppresses.store(true, Ordering::Relaxed);
     }
 
-    /// Holds what a rule holds of new mail.
-    pub(crate) fn hold(&self, sender: &ReversePath, plan: &mut Plan) {
-        let rules = self.rules();
+    /// Holds what a rule holds of new mail; which recipients that are, and why.
+    pub(crate) fn hold(&self, sender: &ReversePath, plan: &mut Plan) -> BTreeMap<usize, String> {
+        let (rules, mut held) = (self.rules(), BTreeMap::new());
         if rules.is_empty() {
-            return;
+            return held;
         }
         for number in 0..plan.recipients.len() {
             let Some(new) = plan.recipients.get(number) else { continue };
             let (address, alias) = (&new.recipient.address, new.expanded_from.as_ref());
             let rule = rules.iter().find(|rule| rule.holds(sender, address, alias));
             if let Some(rule) = rule {
-                plan.hold(number, &sentence(rule));
+                let reason = sentence(rule);
+                plan.hold(number, &reason);
+                held.insert(number, reason);
             }
         }
+        held
     }
 }
 

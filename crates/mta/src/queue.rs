@@ -32,7 +32,7 @@ use std::time::Duration;
 
 use envelope::{Address, Domain};
 use platform::Shutdown;
-use store::{Change, Due, StoreError, SubmissionId, UnixMillis};
+use store::{Change, Due, FixedRoute, StoreError, SubmissionId, UnixMillis};
 use tokio::sync::{broadcast, mpsc};
 use tokio::task::{Id, JoinError, JoinSet};
 use tracing::{debug, error};
@@ -234,20 +234,21 @@ impl Queue {
     }
 
     fn start(&mut self, due: Due) {
-        // One transaction has one reverse-path, which an alias may change.
-        let mut groups: BTreeMap<(Domain, Option<Address>), Vec<u32>> = BTreeMap::new();
+        // One transaction has one reverse-path, which an alias may change, and goes one way.
+        type Way = (Domain, Option<Address>, Option<FixedRoute>);
+        let mut groups: BTreeMap<Way, Vec<u32>> = BTreeMap::new();
         for view in due.recipients() {
             let key = (due.summary.id, view.number);
             if self.under_way.insert(key) {
                 let domain = view.recipient.address.domain().clone();
                 let alias = view.expanded_from.clone();
-                groups.entry((domain, alias)).or_default().push(view.number);
+                groups.entry((domain, alias, view.route.clone())).or_default().push(view.number);
             } else {
                 self.leased_twice.insert(key);
             }
         }
         let summary = Arc::new(due.summary);
-        for ((domain, alias), numbers) in groups {
+        for ((domain, alias, _), numbers) in groups {
             let seen_as = match alias {
                 Some(alias) => forward::in_the_name_of(&self.work.mta, &summary, &alias),
                 None => Arc::clone(&summary),

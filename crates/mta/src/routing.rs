@@ -16,7 +16,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use dns::{DnsError, Mx};
 use envelope::{Domain, EnhancedStatus};
 use platform::{Endpoint, Random};
-use store::DomainRelay;
+use store::{DomainRelay, FixedRoute};
 
 use crate::rules::{Outgoing, Target};
 use crate::{Mta, NextHop, PrivateTargets, Route};
@@ -72,6 +72,22 @@ pub(crate) struct Plan {
     /// Why a further host could not be looked up, if trying again may help: then what these
     /// hosts say of themselves is not the last word.
     pub(crate) missing: Option<NoRoute>,
+}
+
+/// Hosts for mail to a domain: those that an operator named for this mail, or the domain's.
+pub(crate) async fn route_of(
+    mta: &Mta,
+    outgoing: &Outgoing<'_>,
+    domain: &Domain,
+    by_hand: Option<&FixedRoute>,
+) -> Result<Plan, NoRoute> {
+    match by_hand {
+        Some(FixedRoute { host, port }) => {
+            let route = Route { host: host.clone(), port: *port };
+            fixed(mta, domain, &route, HostKind::Exchanger).await
+        }
+        None => route(mta, outgoing, domain).await,
+    }
 }
 
 /// Hosts for a domain, in the order of trying, with their addresses.

@@ -12,6 +12,8 @@ use std::net::IpAddr;
 
 use envelope::{Address, Domain, ReversePath};
 
+use store::FixedRoute;
+
 use crate::reception::policy::Rate;
 use crate::{NextHop, OutboundConfig, Relay};
 
@@ -192,8 +194,12 @@ impl<'a> Outgoing<'a> {
         }
     }
 
-    /// Whose turns are waited for.
-    pub(crate) fn destination(&self, domain: &Domain) -> Destination {
+    /// Whose turns are waited for; those of the host that an operator named `by_hand`.
+    pub(crate) fn destination(&self, domain: &Domain, by_hand: Option<&FixedRoute>) -> Destination {
+        if let Some(route) = by_hand {
+            let name = route.to_string();
+            return Destination { name, concurrency: None, rate: None, rule: None };
+        }
         let limits = self.rule.filter(|rule| rule.concurrency.is_some() || rule.rate.is_some());
         let host = limits.and_then(|_| match self.target(domain) {
             Target::Exchangers => None,

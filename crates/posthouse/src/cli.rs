@@ -21,6 +21,7 @@ mod queue;
 mod records;
 mod restore;
 mod serve;
+mod suppress;
 pub(crate) mod table;
 pub(crate) mod timeline;
 mod trace;
@@ -116,6 +117,9 @@ enum Administration {
     Queue(queue::Command),
     /// What would happen to a message at each stage, and why; does nothing
     Explain(explain::Options),
+    /// Addresses to which nothing is sent
+    #[command(subcommand)]
+    Suppress(suppress::Command),
     /// Everything that is known of one message
     Trace(trace::Options),
     /// Read the whole store; check every checksum, count and reference
@@ -222,6 +226,7 @@ async fn administer(
         Administration::Alias(alias) => alias::run(alias, office, output, talk).await,
         Administration::Queue(queue) => queue::run(queue, office, output, talk).await,
         Administration::Explain(options) => explain::run(options, office, output).await,
+        Administration::Suppress(queue) => suppress::run(queue, office, output, talk).await,
         Administration::Trace(trace) => trace::run(trace, office, output).await,
         Administration::Verify(verify) => verify::run(&verify, office, output, talk).await,
         Administration::Backup(backup) => backup::run(backup, office, output, talk).await,

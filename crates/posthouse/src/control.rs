@@ -14,6 +14,7 @@
 mod ask;
 mod explain;
 mod item;
+mod orders;
 mod perform;
 mod request;
 mod search;
@@ -27,6 +28,7 @@ pub(crate) use self::item::{
     AccountItem, AttemptItem, DomainItem, EventItem, Item, QueueItem, RecipientItem,
     SubmissionItem, WayItem, reply_line, time,
 };
+pub(crate) use self::orders::{Listed, Order, RuleItem, SuppressedItem};
 pub(crate) use self::perform::Items;
 pub(crate) use self::request::{Follow, Request, Secret, Steering};
 pub(crate) use self::search::Wanted;

@@ -77,6 +77,7 @@ pub(crate) async fn run(config: &Config, until: Until) -> Result<Exit, Failure> 
     engine.directory.separate_by(config.separator).await?;
     let control = ControlSocket::bind(&folder)?;
     let mta = wiring::mta(config, &engine, listeners.smtp_addresses())?;
+    mta.read_orders().await?;
     let mta = Arc::clone(engine.in_motion.get_or_init(|| mta));
 
     let ready = listeners.ready_line();
@@ -84,7 +85,8 @@ pub(crate) async fn run(config: &Config, until: Until) -> Result<Exit, Failure> 
     let news = engine.store.subscribe();
     tokio::spawn(upkeep::follow(news, Arc::clone(&engine), shutdown.clone()));
     tokio::spawn(control.run(Arc::clone(&engine), shutdown.clone()));
-    tokio::spawn(upkeep::run(Arc::clone(&engine), config.queue.keep_events, shutdown.clone()));
+    let kept = upkeep::Kept::of(&config.queue);
+    tokio::spawn(upkeep::run(Arc::clone(&engine), kept, shutdown.clone()));
     if let Some(backup) = config.backup.clone() {
         tokio::spawn(archive::run(Arc::clone(&engine), backup, shutdown.clone()));
     }

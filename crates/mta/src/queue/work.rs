@@ -178,10 +178,12 @@ impl Work {
             let told = Told::ours(Kind::NotTaken, EnhancedStatus::new(4, 3, 0), text);
             return Ok(Found::all(&told, views.len()));
         };
+        let by_hand = views.first().and_then(|view| view.route.as_ref());
+        let is_ours = by_hand.is_none() && self.mta.world.directory.is_local(domain);
         let clock = self.mta.world.clock.as_ref();
         let sender = summary.reverse_path.to_string();
         let outgoing = Outgoing::of(&self.mta.config.outbound, &summary.reverse_path, domain);
-        let destination = outgoing.destination(domain);
+        let destination = outgoing.destination(domain, by_hand);
         let came = match views.iter().all(|view| view.state == RecipientState::Deferred) {
             true => Came::Again,
             false => Came::First,
@@ -193,23 +195,25 @@ impl Work {
         let mut turn = match turn {
             Ok(turn) => turn,
             // It became ours: how others were, does not matter.
-            Err(NoTurn::Dead(..)) if self.mta.world.directory.is_local(domain) => {
+            Err(NoTurn::Dead(..)) if is_ours => {
                 return Ok(local::deliver(&self.mta, summary, message, views).await);
             }
             Err(no_turn) => return Ok(Found::all(&without_turn(no_turn), views.len())),
         };
-        if self.mta.world.directory.is_local(domain) {
+        if is_ours {
             let found = local::deliver(&self.mta, summary, message, views).await;
             turn.went(Went::Well, clock.monotonic());
             return Ok(found);
         }
         let route = tokio::select! {
-            route = routing::route(&self.mta, &outgoing, domain) => route,
+            route = routing::route_of(&self.mta, &outgoing, domain, by_hand) => route,
             () = self.shutdown.begun() => return Err(GivenUp),
         };
         match route {
             Ok(plan) => {
+                let by_hand = by_hand.map(|_| "sent there by an operator".to_owned());
                 let why = both(std::mem::take(&mut turn.why), outgoing.why());
+                let why = both(by_hand.unwrap_or_default(), why);
                 let found =
                     self.try_hosts(summary, message, views, (&outgoing, &plan), why).await?;
                 if let Some(went) = found.went() {

@@ -205,13 +205,18 @@ impl Rehearsal {
         let mut plan = self.drive.plan(sender, recipients, mta.now());
         // A refusal is what the end of the content is answered with.
         mind_quotas(mta.world.store.as_ref(), &mut plan, octets, mta.now()).await.ok();
+        let held = mta.orders.hold(&reverse_path, &mut plan);
         let mut domains = BTreeSet::new();
-        for new in &plan.recipients {
+        for (number, new) in plan.recipients.iter().enumerate() {
             let address = new.recipient.address.to_string();
             match &new.fate {
                 NewFate::Deliver(delivery) => {
                     let text = mailbox(&mta, new, delivery).await;
                     self.step("delivery", Some(&address), Outcome::Accepted, text);
+                }
+                NewFate::Hold => {
+                    let text = held.get(&number).cloned().unwrap_or_default();
+                    self.step("queue", Some(&address), Outcome::Accepted, format!("held: {text}"));
                 }
                 NewFate::Queue { .. } => {
                     let text = queued(&mta, &reverse_path, new);

@@ -25,12 +25,16 @@ pub(crate) struct Net {
 impl Net {
     /// Whose retries come after `retry`.
     pub(crate) async fn new(retry: Duration) -> Self {
+        Self::with(QueueConfig { retry: vec![retry], ..QueueConfig::default() }).await
+    }
+
+    /// With a queue that waits and tells as it is wanted.
+    pub(crate) async fn with(queue: QueueConfig) -> Self {
         let zone = Arc::new(Zone::new());
         let ports = Ports::bind().await;
         // A port that is free on one loopback address hardly ever is taken on the next.
         let probe = Peer::start("127.0.1.1:0".parse().unwrap(), &[]).await;
         let port = probe.address.port();
-        let queue = QueueConfig { retry: vec![retry], ..QueueConfig::default() };
         let wishes =
             Wishes { zone: Arc::clone(&zone), outbound_port: port, queue, ..Wishes::default() };
         let a = System::start("a.test", &["ada"], ports, wishes).await;

@@ -13,6 +13,8 @@ mod fairness;
 #[cfg(test)]
 mod forwarding;
 #[cfg(test)]
+mod gathering;
+#[cfg(test)]
 mod greylisting;
 #[cfg(test)]
 mod hosts;
@@ -20,6 +22,8 @@ mod hosts;
 mod journey;
 #[cfg(test)]
 mod lmtp;
+#[cfg(test)]
+mod orders;
 #[cfg(test)]
 mod peer;
 #[cfg(test)]

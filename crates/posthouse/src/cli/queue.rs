@@ -3,15 +3,17 @@
 //! Standards: RFC 5321 §4.5.4 (queueing).
 //! Not here: when it is tried again (crate `mta`).
 
+mod rule;
 mod search;
 
 use clap::{Args, Subcommand};
 use envelope::{Address, Domain};
-use store::{SenderPattern, SubmissionId};
+use store::{FixedRoute, SenderPattern, SubmissionId};
 
 use super::table::size;
 use super::timeline::Timeline;
 use super::{Office, Output, Talk, visible};
+use crate::config::{self, HostPort};
 use crate::control::{Item, QueueItem, RecipientItem, Request, Steering, Wanted};
 use crate::failure::{Exit, Failure};
 
@@ -33,8 +35,35 @@ pub(crate) enum Command {
     Hold(Which),
     /// Try again what was held
     Release(Which),
-    /// Give up; the sender is not told
-    Cancel(Which),
+    /// Give up
+    Cancel {
+        #[command(flatten)]
+        which: Which,
+        /// Tell the sender, unless they do not want to hear of failures
+        #[arg(long)]
+        notify: bool,
+    },
+    /// Send it to another host; who is not held is tried now
+    Route {
+        #[command(flatten)]
+        which: Which,
+        /// To this host, such as mx.example.net:25 or [2001:db8::1]:25
+        #[arg(long, value_name = "HOST:PORT", value_parser = route)]
+        #[arg(required_unless_present = "default", conflicts_with = "default")]
+        to: Option<FixedRoute>,
+        /// Where it goes by itself
+        #[arg(long)]
+        default: bool,
+    },
+    /// Which new mail is held
+    #[command(subcommand)]
+    Rule(rule::Command),
+}
+
+fn route(text: &str) -> Result<FixedRoute, String> {
+    let HostPort { host, port } = config::host_port(text)?;
+    let host = host.literal().map_or_else(|| host.to_string(), |address| address.to_string());
+    Ok(FixedRoute { host, port })
 }
 
 /// One message, or one recipient of it; or all that waits and matches.
@@ -89,13 +118,17 @@ pub(super) async fn run(
         Command::Retry(which) => (which, Steering::Retry),
         Command::Hold(which) => (which, Steering::Hold),
         Command::Release(which) => (which, Steering::Release),
-        Command::Cancel(which) => (which, Steering::Cancel),
+        Command::Cancel { which, notify: false } => (which, Steering::Cancel),
+        Command::Cancel { which, notify: true } => (which, Steering::CancelAndTell),
+        Command::Route { which, to, .. } => (which, Steering::Route(to)),
+        Command::Rule(command) => return rule::run(command, office, output, talk).await,
     };
+    let words = done(&action);
     let request = which.request(action);
     let told = |item| {
         if let Item::Changed(recipients) = item {
             for address in recipients {
-                talk.say(format_args!("{address} {}", done(action)));
+                talk.say(format_args!("{address} {words}"));
             }
         }
         Ok(())
@@ -103,12 +136,15 @@ pub(super) async fn run(
     office.list(request, told).await
 }
 
-fn done(action: Steering) -> &'static str {
+fn done(action: &Steering) -> String {
     match action {
-        Steering::Retry => "is tried now",
-        Steering::Hold => "is held",
-        Steering::Release => "is not held any more",
-        Steering::Cancel => "will not be tried again",
+        Steering::Retry => "is tried now".to_owned(),
+        Steering::Hold => "is held".to_owned(),
+        Steering::Release => "is not held any more".to_owned(),
+        Steering::Cancel => "will not be tried again".to_owned(),
+        Steering::CancelAndTell => "will not be tried again; the sender is told".to_owned(),
+        Steering::Route(Some(to)) => format!("goes to {to}"),
+        Steering::Route(None) => "goes where it goes by itself".to_owned(),
     }
 }
 
@@ -147,6 +183,9 @@ pub(super) fn recipient(recipient: &RecipientItem) -> String {
         let host = recipient.host.as_deref().unwrap_or("the host");
         line.push_str(&format!("  {} said: {}", visible(host), visible(reply)));
     }
+    if let Some(route) = &recipient.route {
+        line.push_str(&format!("  goes to {route}"));
+    }
     if let Some(what) = &recipient.waits_for {
         line.push_str(&format!("\n    now: {}", visible(what)));
     }
@@ -170,6 +209,7 @@ mod tests {
             expanded_from: None,
             changed: "2026-11-25T02:22:00Z".into(),
             settled: false,
+            route: None,
             waits_for: Some("at harbour.example 2 of 2 connections are busy\u{7}".into()),
         };
         let mut queued = QueueItem {

@@ -40,6 +40,10 @@ pub(crate) struct Queue {
     pub(crate) hold_max: Duration,
     /// The shortest time after which a message may be wanted back.
     pub(crate) deliver_by_min: Duration,
+    /// How long what was said in attempts is kept.
+    pub(crate) keep_transcripts: Duration,
+    /// After how many refusals as unknown an address is suppressed; never without it.
+    pub(crate) suppress_after: Option<u32>,
 }
 
 impl Default for Queue {
@@ -62,6 +66,8 @@ impl Default for Queue {
             keep_events: Duration::from_secs(30 * 24 * HOUR),
             hold_max: Duration::from_secs(30 * 24 * HOUR),
             deliver_by_min: Duration::from_secs(MINUTE),
+            keep_transcripts: Duration::from_secs(30 * 24 * HOUR),
+            suppress_after: None,
         }
     }
 }
@@ -82,6 +88,8 @@ pub(super) struct Written {
     keep_events: Option<Spanned<String>>,
     hold_max: Option<Spanned<String>>,
     deliver_by_min: Option<Spanned<String>>,
+    keep_transcripts: Option<Spanned<String>>,
+    suppress_after: Option<Spanned<u32>>,
 }
 
 impl Written {
@@ -129,6 +137,8 @@ impl Written {
         let hold_max = seconds_of(self.hold_max.as_ref(), default.hold_max, source)?;
         let deliver_by_min =
             seconds_of(self.deliver_by_min.as_ref(), default.deliver_by_min, source)?;
+        let keep_transcripts = self.keep_transcripts(keep_events, source)?;
+        let suppress_after = self.suppress_after(source)?;
         Ok(Queue {
             retry,
             retry_greylisted,
@@ -140,7 +150,41 @@ impl Written {
             keep_events,
             hold_max,
             deliver_by_min,
+            keep_transcripts,
+            suppress_after,
         })
+    }
+
+    fn keep_transcripts(
+        &self,
+        keep_events: Duration,
+        source: &Source<'_>,
+    ) -> Result<Duration, Fault> {
+        let Some(kept) = &self.keep_transcripts else {
+            // They go with their events at the latest.
+            return Ok(Queue::default().keep_transcripts.min(keep_events));
+        };
+        let time = time_of(kept, source)?;
+        if time > keep_events {
+            let what = format!(
+                "keep_transcripts = {:?} is longer than keep_events = {:?}, with which they go",
+                written(time),
+                written(keep_events),
+            );
+            return Err(source.fault(kept, what, "lower keep_transcripts, or raise keep_events"));
+        }
+        Ok(time)
+    }
+
+    fn suppress_after(&self, source: &Source<'_>) -> Result<Option<u32>, Fault> {
+        match &self.suppress_after {
+            Some(times) if *times.get_ref() == 0 => {
+                let what = "suppress_after = 0 would suppress everybody".to_owned();
+                Err(source.fault(times, what, "write at least 1, or leave it out"))
+            }
+            Some(times) => Ok(Some(*times.get_ref())),
+            None => Ok(None),
+        }
     }
 }
 

@@ -200,7 +200,7 @@ fn keys_and_types_that_do_not_fit() {
         "[outbound]\nrelay = { host = \"a:1\", user = \"x\" }",
     ]), @r#"
     unknown key "hostnme" (posthouse.toml:3:1): did you mean "hostname"? the keys here are hostname, data_dir, store, listener, tls, auth, limits, policy, dns, outbound, queue, recipients, notices, backup
-    unknown key "retyr" (posthouse.toml:4:1): did you mean "retry"? the keys here are retry, retry_greylisted, retry_unreachable, retry_full, jitter_percent, expire, delay_notice, keep_events, hold_max, deliver_by_min
+    unknown key "retyr" (posthouse.toml:4:1): did you mean "retry"? the keys here are retry, retry_greylisted, retry_unreachable, retry_full, jitter_percent, expire, delay_notice, keep_events, hold_max, deliver_by_min, keep_transcripts, suppress_after
     unknown key "queues" (posthouse.toml:3:2): did you mean "queue"? the keys here are hostname, data_dir, store, listener, tls, auth, limits, policy, dns, outbound, queue, recipients, notices, backup
     the same key stands here twice (posthouse.toml:3:1): keep one of them
     string "many" does not fit here: expected a whole number (posthouse.toml:4:15): write it without quotes or sign
@@ -262,6 +262,9 @@ fn values_that_cannot_be() {
         "[queue]\nretry_full = [\"soon\"]",
         "[queue]\njitter_percent = 51",
         "[queue]\nkeep_events = \"0d\"",
+        "[queue]\nkeep_events = \"1d\"\nkeep_transcripts = \"2d\"",
+        "[queue]\nsuppress_after = 0",
+        "[notices]\ngather = \"2h\"",
         "[notices]\nlanguage = \"klingon\"",
         "[backup]\nkeep = 3",
         "[backup]\ndir = \"b\"\nkeep = 0",

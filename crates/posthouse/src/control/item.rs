@@ -20,6 +20,8 @@ use store_sqlite::BackupReport;
 use super::explain::StepItem;
 use crate::archive::{Brought, Exported, Left};
 
+use super::orders::{RuleItem, SuppressedItem};
+
 /// One piece of an answer.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -32,6 +34,10 @@ pub(crate) enum Item {
     Alias(AliasItem),
     /// Where mail for an address goes.
     Way(WayItem),
+    /// A hold rule.
+    Rule(RuleItem),
+    /// An address that is suppressed, or might be.
+    Suppressed(SuppressedItem),
     /// A submission with recipients that wait.
     Queued(QueueItem),
     /// A submission; its recipients, attempts and events follow.
@@ -296,6 +302,9 @@ pub(crate) struct RecipientItem {
     pub(crate) changed: String,
     /// Whether nothing more will be done for it.
     pub(crate) settled: bool,
+    /// Where an operator wants it sent.
+    #[serde(default)]
+    pub(crate) route: Option<String>,
     /// What it waits for at its destination, as far as a running server knows.
     #[serde(default)]
     pub(crate) waits_for: Option<String>,
@@ -314,6 +323,7 @@ impl From<&RecipientView> for RecipientItem {
             expanded_from: view.expanded_from.as_ref().map(Address::to_string),
             changed: time(view.changed_at),
             settled: !view.state.is_open(),
+            route: view.route.as_ref().map(ToString::to_string),
             waits_for: None,
         }
     }

@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 
 use super::item::{AccountItem, AliasItem, DomainItem, Item, QueueItem, WayItem};
 use super::request::{Request, Steering};
-use super::{explain, search, trace};
+use super::{explain, orders, search, trace};
 use crate::archive;
 use crate::engine::Engine;
 use crate::failure::Failure;
@@ -74,6 +74,7 @@ pub(crate) async fn perform(
             search::steer_all(*wanted, action.into(), engine, items).await
         }
         Request::Explain(supposed) => explain::explain(*supposed, engine, items).await,
+        Request::Orders(order) => orders::perform(order, engine, items).await,
         Request::Trace { key, follow } => trace::trace(&key, follow, engine, items).await,
         Request::Backup { folder, keep } => {
             let report = archive::back_up(engine, folder, keep).await?;
@@ -204,35 +205,36 @@ fn alias_key(text: &str) -> Result<AliasKey, Failure> {
 const PAGE_SUBMISSIONS: u32 = 100;
 
 /// All that waits, oldest first, a page at a time.
-///
-/// The store pages back from the newest one. So a first pass only notes where pages begin, and a
-/// second one tells them, from the oldest page on.
 async fn queue(engine: &Engine, items: &Items) -> Result<(), Failure> {
-    let read = |before| {
-        engine.store.queue(QueueFilter {
-            before,
+    let mut last = SubmissionId::from_octets([0; 16]);
+    loop {
+        let filter = QueueFilter {
+            after: Some(last),
             limit: Some(PAGE_SUBMISSIONS),
             ..QueueFilter::default()
-        })
-    };
-    // It is kept: what comes in meanwhile would push the oldest ones out of this page.
-    let newest = read(None).await?;
-    let mut begins = Vec::new();
-    let mut first = newest.first().map(|summary| summary.id);
-    while let Some(begin) = first {
-        begins.push(begin);
-        first = read(first).await?.first().map(|summary| summary.id);
-    }
-    while let Some(begin) = begins.pop() {
-        let Some(&end) = begins.last() else { break };
-        for summary in read(Some(end)).await?.iter().filter(|summary| summary.id >= begin) {
+        };
+        let page = engine.store.queue(filter).await?;
+        let Some(newest) = page.last() else { return Ok(()) };
+        last = newest.id;
+        for summary in &page {
             items.tell(Item::Queued(QueueItem::from(summary))).await?;
         }
     }
-    for summary in &newest {
-        items.tell(Item::Queued(QueueItem::from(summary))).await?;
+}
+
+/// What a running server has to know before an order is given.
+pub(super) fn prepare(action: &SteerAction, engine: &Engine) {
+    let tries = matches!(action, SteerAction::Retry | SteerAction::Route(_));
+    if let (true, Some(mta)) = (tries, engine.in_motion.get()) {
+        mta.try_again();
     }
-    Ok(())
+}
+
+/// What a running server has to know after one was.
+pub(super) fn follow_up(action: &SteerAction, engine: &Engine) {
+    if let (SteerAction::CancelAndTell, Some(mta)) = (action, engine.in_motion.get()) {
+        mta.tell_soon();
+    }
 }
 
 async fn steer(
@@ -244,11 +246,10 @@ async fn steer(
 ) -> Result<(), Failure> {
     let at = UnixMillis(engine.clock.now().millis());
     let action: SteerAction = action.into();
-    let order = Steer { submission: id, recipient: recipient.clone(), action, at };
-    if let (SteerAction::Retry, Some(mta)) = (action, engine.in_motion.get()) {
-        mta.try_again();
-    }
+    let order = Steer { submission: id, recipient: recipient.clone(), action: action.clone(), at };
+    prepare(&action, engine);
     let numbers = engine.store.steer(order).await?;
+    follow_up(&action, engine);
     let summary = engine.store.submission(id).await?.map(|view| view.summary).ok_or_else(|| {
         Failure::new(format!("there is no submission {id}")).remedy("see `posthouse queue list`")
     })?;

@@ -9,9 +9,10 @@ use std::path::PathBuf;
 
 use envelope::{Address, Domain};
 use serde::{Deserialize, Serialize};
-use store::{AccountState, DomainRelay, SteerAction, SubmissionId};
+use store::{AccountState, DomainRelay, FixedRoute, SteerAction, SubmissionId};
 
 use super::explain::Supposed;
+use super::orders::Order;
 use super::search::Wanted;
 use crate::archive::{Export, Import, Part};
 
@@ -127,6 +128,8 @@ pub(crate) enum Request {
         /// What to do.
         action: Steering,
     },
+    /// Standing orders for new mail.
+    Orders(Order),
     /// Everything known of a message.
     Trace {
         /// Our id, a Message-ID or an ENVID.
@@ -177,7 +180,7 @@ pub(crate) enum Follow {
 }
 
 /// What to do with a waiting submission.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Steering {
     /// Try now.
@@ -188,6 +191,10 @@ pub(crate) enum Steering {
     Release,
     /// Give up.
     Cancel,
+    /// Give up, and tell the sender.
+    CancelAndTell,
+    /// Send it there; `None`: where it goes by itself.
+    Route(Option<FixedRoute>),
 }
 
 impl From<Steering> for SteerAction {
@@ -197,6 +204,8 @@ impl From<Steering> for SteerAction {
             Steering::Hold => Self::Hold,
             Steering::Release => Self::Release,
             Steering::Cancel => Self::Cancel,
+            Steering::CancelAndTell => Self::CancelAndTell,
+            Steering::Route(to) => Self::Route(to),
         }
     }
 }

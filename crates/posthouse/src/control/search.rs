@@ -17,7 +17,7 @@ use store::{
 use tokio::task::JoinSet;
 
 use super::item::{Item, QueueItem};
-use super::perform::Items;
+use super::perform::{Items, follow_up, prepare};
 use crate::engine::Engine;
 use crate::failure::Failure;
 
@@ -102,9 +102,7 @@ pub(super) async fn steer_all(
     let mut search = resolve(wanted, engine).await?;
     search.state = Some(StatePattern::Open);
     let mut found = false;
-    if let (SteerAction::Retry, Some(mta)) = (action, engine.in_motion.get()) {
-        mta.try_again();
-    }
+    prepare(&action, engine);
     loop {
         let page = engine.store.search(search.clone()).await?;
         let Some(oldest) = page.last() else { break };
@@ -113,7 +111,7 @@ pub(super) async fn steer_all(
         for summary in page {
             for recipient in whom(&search, &summary) {
                 let store = Arc::clone(&engine.store);
-                let order = order(&summary, recipient, action, at);
+                let order = order(&summary, recipient, action.clone(), at);
                 let summary = summary.clone();
                 orders.spawn(async move { (store.steer(order).await, summary) });
             }
@@ -130,6 +128,7 @@ pub(super) async fn steer_all(
             }
         }
     }
+    follow_up(&action, engine);
     if found {
         return Ok(());
     }

@@ -13,6 +13,7 @@ use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tracing::{info, warn};
 
+use crate::config::Queue;
 use crate::engine::Engine;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -20,11 +21,29 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// Pause after the store failed to answer.
 const PAUSE: Duration = Duration::from_secs(5);
 
-/// Forgets submissions that were settled longer ago than `kept`, now and every day until we shut
-/// down.
-pub(super) async fn run(engine: Arc<Engine>, kept: Duration, shutdown: Shutdown) {
+/// How long what is kept for curiosity.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Kept {
+    events: Duration,
+    transcripts: Duration,
+}
+
+impl Kept {
+    /// As the configuration has it.
+    pub(super) fn of(queue: &Queue) -> Self {
+        Self { events: queue.keep_events, transcripts: queue.keep_transcripts }
+    }
+}
+
+/// Forgets submissions that were settled long ago, and what was said for them, now and every day
+/// until we shut down.
+pub(super) async fn run(engine: Arc<Engine>, kept: Kept, shutdown: Shutdown) {
     loop {
-        let before = UnixMillis((engine.clock.now() - kept).millis());
+        let before = UnixMillis((engine.clock.now() - kept.transcripts).millis());
+        if let Err(error) = forget_transcripts(before, &engine, &shutdown).await {
+            warn!(%error, "could not forget what was said long ago");
+        }
+        let before = UnixMillis((engine.clock.now() - kept.events).millis());
         match forget(before, &engine, &shutdown).await {
             Ok(0) => {}
             Ok(submissions) => info!(submissions, "forgot what was settled long ago"),
@@ -51,6 +70,22 @@ async fn forget(
         }
     }
     Ok(all)
+}
+
+/// Forgets what was said in older attempts, likewise in steps.
+async fn forget_transcripts(
+    before: UnixMillis,
+    engine: &Engine,
+    shutdown: &Shutdown,
+) -> Result<(), StoreError> {
+    let mut at = None;
+    while !shutdown.has_begun() {
+        at = engine.store.forget_transcripts(before, at).await?;
+        if at.is_none() {
+            break;
+        }
+    }
+    Ok(())
 }
 
 /// Keeps the directory as the store has it, however it came to be changed there, until we shut

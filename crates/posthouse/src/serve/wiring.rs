@@ -105,6 +105,8 @@ fn settings(config: &Config, listening: Vec<SocketAddr>) -> Result<mta::Config, 
             delay_notice: config.queue.delay_notice,
             hold_max: config.queue.hold_max,
             deliver_by_min: config.queue.deliver_by_min,
+            gather: config.notices.gather,
+            suppress_after: config.queue.suppress_after,
             ..mta::QueueConfig::default()
         },
         outbound: mta::OutboundConfig {

@@ -3,6 +3,7 @@
 
 mod archive;
 mod explain;
+mod orders;
 mod site;
 
 use std::fs;

@@ -84,6 +84,7 @@ fn letter() -> Vec<Item> {
             expanded_from: None,
             changed: "2026-11-25T02:22:11Z".into(),
             settled: true,
+            route: None,
             waits_for: None,
         }),
         attempt("10.200", "451 4.7.1 later", "> EHLO mx\n< 250 hello \u{1b}[2J\n< 451 4.7.1 later"),
