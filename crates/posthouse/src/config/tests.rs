@@ -246,6 +246,19 @@ fn requests_that_cannot_be() {
 }
 
 #[test]
+fn what_is_told_and_kept_that_cannot_be() {
+    insta::assert_snapshot!(refusals(&[
+        "[queue]\nkeep_events = \"1d\"\nkeep_transcripts = \"2d\"",
+        "[queue]\nsuppress_after = 0",
+        "[notices]\ngather = \"2h\"",
+    ]), @r#"
+    keep_transcripts = "2d" is longer than keep_events = "1d", with which they go (posthouse.toml:5:20): lower keep_transcripts, or raise keep_events
+    suppress_after = 0 would suppress everybody (posthouse.toml:4:18): write at least 1, or leave it out
+    gather = "2h" is too long (posthouse.toml:4:10): write a time of at most an hour, such as "30s"; "0s" gathers nothing
+    "#);
+}
+
+#[test]
 fn values_that_cannot_be() {
     insta::assert_snapshot!(refusals(&[
         "[limits]\nmessage_size = \"50MB\"",
@@ -262,9 +275,6 @@ fn values_that_cannot_be() {
         "[queue]\nretry_full = [\"soon\"]",
         "[queue]\njitter_percent = 51",
         "[queue]\nkeep_events = \"0d\"",
-        "[queue]\nkeep_events = \"1d\"\nkeep_transcripts = \"2d\"",
-        "[queue]\nsuppress_after = 0",
-        "[notices]\ngather = \"2h\"",
         "[notices]\nlanguage = \"klingon\"",
         "[backup]\nkeep = 3",
         "[backup]\ndir = \"b\"\nkeep = 0",

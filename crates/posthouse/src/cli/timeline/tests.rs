@@ -64,6 +64,9 @@ fn letter() -> Vec<Item> {
         json!({"what": "attempted", "host": "mx.harbour.example", "address": "127.0.0.12",
                "port": 25, "tls": null, "stage": "data", "reply": reply(code, text)})
     };
+    let deferred = json!({"what": "deferred", "until": 1_764_037_331_000_i64,
+        "reply": reply(451, "4.7.1 later"), "host": "mx.harbour.example", "attempts": 1,
+        "gives_up": 1_764_469_330_000_i64, "reason": "first attempt"});
     vec![
         Item::Submission(SubmissionItem {
             id: "01KAV3M2Q0T9D7S5XW8Y4Z6B1C".into(),
@@ -100,13 +103,7 @@ fn letter() -> Vec<Item> {
         event(1, "10.123", Some(0), json!({"what": "queued"})),
         event(2, "10.150", Some(0), json!({"what": "routed", "hosts": ["mx.harbour.example"]})),
         event(3, "10.300", Some(0), attempted(451, "4.7.1 later")),
-        event(
-            4,
-            "10.300",
-            Some(0),
-            json!({"what": "deferred", "until": 1_764_037_331_000_i64,
-              "reply": reply(451, "4.7.1 later"), "reason": "first attempt"}),
-        ),
+        event(4, "10.300", Some(0), deferred),
         event(5, "11", Some(0), attempted(250, "2.0.0 Ok")),
         event(6, "11", Some(0), attempted(250, "an attempt without a transcript")),
         event(
@@ -130,7 +127,7 @@ fn the_way_of_a_letter() {
                   C: EHLO mx
                   S: 250 hello ␛[2J
                   S: 451 4.7.1 later
-    02:22:10.300  deferred    bob@harbour.example; until 2025-11-25T02:22:11Z, 451 4.7.1 later; first attempt
+    02:22:10.300  deferred    bob@harbour.example; until 2025-11-25T02:22:11Z, tried once, gives up 2025-11-30T02:22:10Z, mx.harbour.example said 451 4.7.1 later; first attempt
     02:22:11.000  connected   mx.harbour.example [127.0.0.12]:25, no TLS: 250 2.0.0 Ok
                   C: EHLO mx
                      (TLS)
