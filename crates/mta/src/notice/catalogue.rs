@@ -105,7 +105,7 @@ pub(super) enum Key {
 
 impl Key {
     #[cfg(test)]
-    pub(super) const ALL: [Self; 38] = [
+    pub(super) const ALL: [Self; 39] = [
         Self::SubjectNotDelivered,
         Self::SubjectDelayed,
         Self::SubjectDelivered,
