@@ -105,7 +105,7 @@ pub(super) enum Key {
 
 impl Key {
     #[cfg(test)]
-    pub(super) const ALL: [Self; 39] = [
+    pub(super) const ALL: [Self; 40] = [
         Self::SubjectNotDelivered,
         Self::SubjectDelayed,
         Self::SubjectDelivered,
