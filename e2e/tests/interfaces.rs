@@ -105,7 +105,7 @@ fn json_of_mailbag_has_its_fields() {
 fn both_programs_tell_their_version_and_their_commands() {
     #[rustfmt::skip]
     let rows: [(&str, &[&str]); 2] = [
-        ("posthouse", &["try", "init", "serve", "check", "domain", "account", "alias", "queue", "explain", "trace", "verify"]),
+        ("posthouse", &["try", "init", "serve", "check", "domain", "account", "alias", "queue", "explain", "suppress", "trace", "verify"]),
         ("mailbag", &["setup", "sync", "list", "show", "save", "send", "track", "outbox"]),
     ];
     for (program, commands) in rows {
