@@ -342,7 +342,10 @@ fn a_domain_without_mail_is_told_at_once_and_a_silent_dns_server_waits() {
 
 #[test]
 fn a_host_that_is_busy_is_tried_again_and_given_up_in_the_end() {
-    let world = World::new(&[], "retry = [\"1s\"]\ndelay_notice = \"1s\"\nexpire = \"10s\"");
+    // Gathered, the news of a delay would be overtaken by that of the failure.
+    let queue =
+        "retry = [\"1s\"]\ndelay_notice = \"1s\"\nexpire = \"10s\"\n[notices]\ngather = \"0s\"";
+    let world = World::new(&[], queue);
     world.sink.answer("RCPT TO:<busy@", "451 4.3.2 later, please");
     world.sink.answer("RCPT TO:<once@", "450 4.2.0 greylisted");
     world.submit(
