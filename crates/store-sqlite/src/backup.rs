@@ -103,6 +103,7 @@ fn copy(
     let folder = &options.folder;
     RealDisk.make_dir(&folder.join(SEGMENTS_FOLDER)).map_err(writing(folder))?;
     let _lock = lock(folder)?;
+    remove_halves(folder)?;
     let lineage = lineage(source)?;
     let before = manifest::read_all(folder)?;
     if let Some(other) = before.iter().find(|(_, manifest)| manifest.lineage != lineage) {
@@ -153,6 +154,16 @@ fn copy(
         report.removed = remove_old(folder, keep)?;
     }
     Ok(report)
+}
+
+/// Removes what a backup that was broken off has left: one after the other they would fill the
+/// disk, and a full disk is what breaks them off.
+fn remove_halves(folder: &Path) -> Result<(), StoreError> {
+    for name in manifest::halves(folder)? {
+        let place = folder.join(name);
+        fs::remove_dir_all(&place).map_err(writing(&place))?;
+    }
+    Ok(())
 }
 
 /// Nobody else works in a backup's folder meanwhile.

@@ -329,10 +329,13 @@ async fn what_a_crash_left_behind_the_last_generation_is_copied_anew() {
     let whole = std::fs::metadata(site.path("data/segments/00000001.seg")).unwrap().len();
     std::fs::OpenOptions::new().write(true).open(&copy).unwrap().set_len(whole).unwrap();
     std::fs::create_dir_all(site.path("backup/20000101T000000.000Z")).unwrap();
+    std::fs::create_dir_all(site.path("backup/2000-holidaysZ")).unwrap();
     let second = site.back_up(2_000).await;
     assert_eq!(check_backup(&site.path("backup"), None).unwrap().findings, []);
     let all = generations(&site.path("backup")).unwrap();
     assert_eq!(all.len(), 2, "half a generation is none");
+    assert!(!site.path("backup/20000101T000000.000Z").exists(), "and takes no room for ever");
+    assert!(site.path("backup/2000-holidaysZ").exists(), "what is not ours stays");
     assert_eq!(all[1].name, second.generation);
 }
 

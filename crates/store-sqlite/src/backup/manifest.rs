@@ -62,9 +62,14 @@ pub(super) fn name(at: Timestamp) -> String {
     }
 }
 
-/// Whether a file's name is like those of generations.
+/// Whether a file's name is one of ours, such as `20261125T133000.123Z`: others are never touched.
 fn is_name(name: &str) -> bool {
-    name.ends_with('Z') && name.starts_with(|first: char| first.is_ascii_digit())
+    const FORM: &str = "00000000T000000.000Z";
+    let same = |(octet, form): (u8, u8)| match form {
+        b'0' => octet.is_ascii_digit(),
+        _ => octet == form,
+    };
+    name.len() == FORM.len() && name.bytes().zip(FORM.bytes()).all(same)
 }
 
 /// All whole generations in a backup's folder, oldest first.
@@ -82,6 +87,19 @@ pub fn generations(folder: &Path) -> Result<Vec<Generation>, StoreError> {
         findings: manifest.findings,
     });
     Ok(all.collect())
+}
+
+/// Names of generations that were begun and never became whole.
+pub(super) fn halves(folder: &Path) -> Result<Vec<String>, StoreError> {
+    let mut halves = Vec::new();
+    for name in RealDisk.list(folder).map_err(reading(folder))? {
+        let Some(name) = name.to_str().filter(|name| is_name(name)) else { continue };
+        let path = folder.join(name).join(MANIFEST_NAME);
+        if !RealDisk.exists(&path).map_err(reading(&path))? {
+            halves.push(name.to_owned());
+        }
+    }
+    Ok(halves)
 }
 
 pub(super) fn read_all(folder: &Path) -> Result<Vec<(String, Manifest)>, StoreError> {
